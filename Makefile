@@ -1,0 +1,45 @@
+# `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.installed
+WORKERS ?= 2
+
+.PHONY: help setup demo test lint bench stress lock clean
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+setup: $(SETUP)  ## .venv from the lock, every file checked against its hash
+$(SETUP): envs/requirements.lock envs/uv.lock
+	@$(PYTHON) -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Casebook needs Python 3.11, 3.12 or 3.13 with venv; say which: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.lock
+	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes envs/requirements.lock
+	@touch $@
+
+demo: $(SETUP)  ## small synthetic data sets through the whole workflow
+	@$(BIN)/python -m workflow_scripts.demo.make_demo_data --out demo/data
+	@$(BIN)/snakemake --cores all --directory demo --configfile config/demo.yaml
+
+test: $(SETUP)  ## every test, and what ruff, mypy and snakefmt say
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+lint: $(SETUP)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+
+bench: $(SETUP)  ## what the stages cost, against what a user would write instead
+	$(BIN)/python -m tests.bench
+
+stress: $(SETUP)  ## the full counts of kills and mutated inputs
+	CASEBOOK_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress
+
+lock: $(SETUP)  ## rewrite the locks from pyproject.toml
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o envs/requirements.lock
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header envs/uv.in -o envs/uv.lock
+
+clean:  ## the demo and the environment; never results/
+	rm -rf demo .venv

@@ -1,0 +1,55 @@
+"""
+Casebook: clinical imaging data sets in, benchmark scenarios with verified ground truth out.
+
+The way of the data:
+
+    index_cases -> match_scenarios -> plan_chunks -> extract_frames -> preprocess_frames
+                -> grade_nodules -> write_scenarios -> write_report, record_provenance
+
+`config/config.yaml` documents every option; `README.md` says how to begin.
+"""
+
+import os
+import sys
+
+# The interpreter that runs the workflow runs its commands: without an activated environment, from any folder.
+os.environ.update(
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
+    PYTHONPATH=os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+)
+sys.path.insert(0, workflow.basedir)
+
+
+configfile: os.path.join(workflow.basedir, "config", "config.yaml")
+
+
+pathvars:
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
+
+
+wildcard_constraints:
+    dataset=r"[a-z0-9][a-z0-9-]*",
+    chunk=r"\d{3}",
+
+
+include: "rules/common.smk"
+include: "rules/ingest.smk"
+include: "rules/frames.smk"
+include: "rules/preprocess.smk"
+include: "rules/tirads.smk"
+include: "rules/scenarios.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """Scenarios, report and provenance."""
+    default_target: True
+    input:
+        "<results>/scenarios/scenarios.json",
+        "<results>/report/index.html",
+        "<results>/report/provenance.json",
+
+
+onsuccess:
+    say_where_to_look()

@@ -1,0 +1,35 @@
+"""
+From cases to frames, exactly as they are decoded.
+
+REQUIRED INPUTS:
+    <results>/datasets/{dataset}/chunks/{chunk}.parquet
+    the folder of each data set (read only)
+OUTPUTS:
+    <results>/datasets/{dataset}/frames/{chunk}.parquet
+    <results>/datasets/{dataset}/quarantine/extract_frames/{chunk}.parquet
+"""
+
+
+rule extract_frames:
+    """Take the frames of one chunk of cases, with the masks that experts drew."""
+    input:
+        chunk="<results>/datasets/{dataset}/chunks/{chunk}.parquet",
+    output:
+        frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
+        quarantine="<results>/datasets/{dataset}/quarantine/extract_frames/{chunk}.parquet",
+    log:
+        "<logs>/extract_frames/{dataset}/{chunk}.log",
+    benchmark:
+        "<benchmarks>/extract_frames/{dataset}/{chunk}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1.5),  # a block of an HDF5 as deep as its chunks, pictures and masks
+    params:
+        spec=lambda wildcards: spec("extract_frames", wildcards.dataset),
+        code=lambda wildcards: code("frames.extract_frames", wildcards.dataset),
+    message:
+        "Extracting frames of {wildcards.dataset}, chunk {wildcards.chunk}"
+    shell:
+        "python -m workflow_scripts.frames.extract_frames"
+        " --chunk {input.chunk:q} --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q}"
+        " --frames {output.frames:q} --quarantine {output.quarantine:q} &> {log:q}"

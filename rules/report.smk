@@ -1,0 +1,69 @@
+"""
+What came out, to look at and to prove.
+
+REQUIRED INPUTS:
+    everything above
+OUTPUTS:
+    <results>/report/index.html, summary.json
+    <results>/report/provenance.json
+"""
+
+
+rule write_report:
+    """Write one self-contained page, and every figure in it as JSON."""
+    input:
+        scenarios="<results>/scenarios/scenarios.parquet",
+        cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
+        found=indexed("<results>/datasets/{dataset}/quarantine/index_cases.parquet"),
+        frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
+        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
+        extracted=indexed("<results>/datasets/{dataset}/quarantine/extract_frames/{chunk}.parquet"),
+        preprocessed=indexed("<results>/datasets/{dataset}/quarantine/preprocess_frames/{chunk}.parquet"),
+        grades=indexed("<results>/datasets/{dataset}/grades.parquet"),
+        graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet"),
+    output:
+        page="<results>/report/index.html",
+        summary="<results>/report/summary.json",
+    log:
+        "<logs>/write_report.log",
+    benchmark:
+        "<benchmarks>/write_report.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("write_report"),
+        cards=canonical_json(CARDS),
+        code=code("report.write_report"),
+    message:
+        "Writing the report"
+    shell:
+        "python -m workflow_scripts.report.write_report"
+        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --scenarios {input.scenarios:q} --spec {params.spec:q}"
+        " --page {output.page:q} --summary {output.summary:q} &> {log:q}"
+
+
+rule record_provenance:
+    """Record versions, lock, configuration, code and content: what the results rest on."""
+    input:
+        page="<results>/report/index.html",
+        scenarios="<results>/scenarios/scenarios.json",
+        table="<results>/scenarios/scenarios.parquet",
+        cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
+    output:
+        provenance="<results>/report/provenance.json",
+    log:
+        "<logs>/record_provenance.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("record_provenance"),
+        code=code("report.record_provenance"),
+        lock=file_sha256(Path(workflow.basedir) / "envs" / "requirements.lock"),
+    message:
+        "Recording the provenance"
+    shell:
+        "python -m workflow_scripts.report.record_provenance"
+        " --datasets {RESULTS:q}/datasets --scenarios {input.scenarios:q} --table {input.table:q} --spec {params.spec:q}"
+        " --provenance {output.provenance:q} &> {log:q}"

@@ -1,0 +1,65 @@
+"""
+From cases and frames to scenarios: labels before pixels, and no text that a label does not carry.
+
+REQUIRED INPUTS:
+    <results>/datasets/{dataset}/cases.parquet, chunks/, frames/, inputs/, grades.parquet, quarantine/
+    the templates that the configuration names
+OUTPUTS:
+    <results>/scenarios/candidates.parquet
+    <results>/scenarios/scenarios.json, scenarios.parquet, images/
+"""
+
+
+rule match_scenarios:
+    """Say which cases each scenario could take, by their labels alone."""
+    input:
+        cases=expand("<results>/datasets/{dataset}/cases.parquet", dataset=DATASETS),
+    output:
+        candidates="<results>/scenarios/candidates.parquet",
+    log:
+        "<logs>/match_scenarios.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("match_scenarios"),
+        code=code("scenarios.match_scenarios"),
+    message:
+        "Matching cases to scenarios"
+    shell:
+        "python -m workflow_scripts.scenarios.match_scenarios"
+        " --cases {input.cases:q} --spec {params.spec:q} --candidates {output.candidates:q} &> {log:q}"
+
+
+rule write_scenarios:
+    """Fill the scenarios with real pictures, or refuse them with a reason."""
+    input:
+        candidates=indexed("<results>/scenarios/candidates.parquet"),
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
+        frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
+        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
+        grades=indexed("<results>/datasets/{dataset}/grades.parquet"),
+        graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet"),
+        existing=config["scenarios"]["update"] or [],
+    output:
+        scenarios="<results>/scenarios/scenarios.json",
+        table="<results>/scenarios/scenarios.parquet",
+        images=directory("<results>/scenarios/images"),
+    log:
+        "<logs>/write_scenarios.log",
+    benchmark:
+        "<benchmarks>/write_scenarios.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("write_scenarios"),
+        cards=canonical_json(CARDS),
+        code=code("scenarios.write_scenarios"),
+    message:
+        "Writing scenarios"
+    shell:
+        "python -m workflow_scripts.scenarios.write_scenarios"
+        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --candidates {input.candidates:q}"
+        " --update {input.existing:q} --spec {params.spec:q}"
+        " --scenarios {output.scenarios:q} --table {output.table:q} --images {output.images:q} &> {log:q}"

@@ -1,0 +1,30 @@
+"""
+From descriptors to TI-RADS levels with advice.
+
+REQUIRED INPUTS:
+    <results>/datasets/{dataset}/chunks/{chunk}.parquet
+OUTPUTS:
+    <results>/datasets/{dataset}/grades.parquet
+    <results>/datasets/{dataset}/quarantine/grade_nodules.parquet
+"""
+
+
+rule grade_nodules:
+    """Grade every case by ACR TI-RADS 2017 from the radiologist's descriptors, with advice and reason."""
+    input:
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
+    output:
+        grades="<results>/datasets/{dataset}/grades.parquet",
+        quarantine="<results>/datasets/{dataset}/quarantine/grade_nodules.parquet",
+    log:
+        "<logs>/grade_nodules/{dataset}.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("tirads.grade_nodules"),
+    message:
+        "Grading {wildcards.dataset}"
+    shell:
+        "python -m workflow_scripts.tirads.grade_nodules"
+        " --chunks {RESULTS:q}/datasets/{wildcards.dataset}/chunks --grades {output.grades:q} --quarantine {output.quarantine:q} &> {log:q}"

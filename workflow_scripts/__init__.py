@@ -1,0 +1,1 @@
+"""Casebook: clinical imaging data sets turned into benchmark scenarios with verified ground truth."""

@@ -1,0 +1,1 @@
+"""What the files of each data set mean: one module and one card a kind."""

@@ -1,0 +1,133 @@
+"""What a data set's module and card promise, and how they are found by the name of its kind.
+
+A kind `thyroid-cineclip` is the module `thyroid_cineclip.py` beside this file and the card `thyroid_cineclip.yaml`.
+The module has two functions::
+
+    index(root, hashes, limit, groups) -> Iterator[Indexed]   every case of the folder, no pixel decoded
+    open_case(root, case) -> Clip                             the pixels of one of them
+
+A case that cannot be used is an `Unusable`, raised or yielded: it goes to quarantine and the rest goes on. A folder or
+a table that is not what the kind ships is a `WrongLayout`: the run stops with its one line.
+"""
+
+import importlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import yaml
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a data set before its files are seen; read from the YAML file beside its module."""
+
+    name: str
+    title: str
+    version: str
+    doi: str | None
+    homepage: str
+    citation: str
+    acknowledgement: str | None
+    terms: str
+    redistribution: str  # forbidden, allowed or unclear; what is unclear is treated as forbidden
+    counts: Mapping[str, int]
+    layout: str
+    modality: str
+    stages: tuple[str, ...]
+    n_chunks: int
+    extract: str  # all, or candidates: only the cases that scenarios may take
+    truths: str  # what its labels can carry, and what they cannot
+
+
+class Unusable(Exception):
+    """Something of a case cannot be used: raised, it costs the case; noted, only what it names."""
+
+    def __init__(self, file: str, reason: str, mend: str) -> None:
+        """Say which file (relative to the root), what is wrong, and what would mend it."""
+        super().__init__(f"{file}: {reason}")
+        self.file, self.reason, self.mend = file, reason, mend
+
+
+class WrongLayout(Exception):
+    """The folder or one of its tables is not what this kind of data set ships."""
+
+
+@dataclass
+class Indexed:
+    """One case as its data set's files tell it: its row of the table, and what is wrong with it."""
+
+    case_id: str
+    row: dict[str, Any] | None
+    problems: list[Unusable] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Still:
+    """One decoded frame: `image` (H, W) or (H, W, 3) RGB uint8, `mask` (H, W) uint8 with labels 1..n, or None."""
+
+    index: int
+    image: np.ndarray
+    mask: np.ndarray | None
+    position: str | None = None
+    time_s: float | None = None
+    path: str | None = None  # where the still already is a file
+
+
+class Clip(Protocol):
+    """The pixels of one case. Reading is in order, a bounded number of frames at a time."""
+
+    problems: list[Unusable]  # filled while reading: what the case has lost
+
+    def count(self) -> int:
+        """Return how many frames decode."""
+
+    def mask_areas(self) -> list[int]:
+        """Return the outlined area of every frame in pixels, 0 where there is none."""
+
+    def read(self, indices: Collection[int] | None = None) -> Iterator[Still]:
+        """Yield the frames with these 0-based indices (all by default), ascending.
+
+        Raises
+        ------
+        Unusable
+            When the file is broken; what was yielded before is void.
+        """
+
+
+def module_name(kind: str) -> str:
+    """Return the module of a kind of data set."""
+    return f"{__package__}.{kind.replace('-', '_')}"
+
+
+def find(kind: str) -> Any:
+    """Import the module of a kind of data set."""
+    return importlib.import_module(module_name(kind))
+
+
+def kinds() -> list[str]:
+    """Return the kinds that there are, sorted."""
+    return sorted(path.stem.replace("_", "-") for path in HERE.glob("*.yaml"))
+
+
+@cache
+def card(kind: str) -> Card:
+    """Read the card of a kind of data set."""
+    values = yaml.safe_load((HERE / f"{kind.replace('-', '_')}.yaml").read_text(encoding="utf-8"))
+    return Card(**{**values, "stages": tuple(values["stages"])})
+
+
+def root_of(root: Path, *marks: str) -> Path:
+    """Return the folder that holds one of the `marks` (glob patterns): `root`, or the one folder in it that does.
+
+    Archives are often unpacked into a folder of their own name.
+    """
+    for candidate in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
+        if any(next(candidate.glob(mark), None) for mark in marks):
+            return candidate
+    return root

@@ -1,0 +1,255 @@
+"""DDTI: `<n>.xml` is a case, `<n>_<k>.jpg` are its pictures, and the outlines are JSON text inside the XML.
+
+Layout and defects as described by its readers and found in the files: outline text cut off in the middle, pictures
+without an outline (nobody says that they are healthy), the same picture in several cases, descriptors left blank.
+Source: Pedraza et al., Proc. SPIE 9287 (2015), doi:10.1117/12.2073532.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import cv2
+import defusedxml.ElementTree
+import numpy as np
+
+from workflow_scripts.collections.collection import Clip, Indexed, Still, Unusable, WrongLayout, root_of
+from workflow_scripts.files import natural
+from workflow_scripts.imaging.stills import UnreadablePicture, read_still
+from workflow_scripts.provenance import ContentHashes, canonical_json, sha256
+
+# The level is graded by how many suspicious features are seen, 4 split into a, b, c: Kwak 2011, never ACR.
+SYSTEM = "Kwak 2011"
+LEVELS = ("2", "3", "4a", "4b", "4c", "5")
+
+# Only words that mean the same in ACR's lexicon get points. "dense" and "well defined" (smooth? lobulated?) do not;
+# taller-than-wide is never recorded, nor is the plane.
+POINTS = {
+    "composition": {"solid": 2, "predominantly solid": 1, "predominantly cystic": 1, "spongiform": 0, "cystic": 0},
+    "echogenicity": {
+        "hyperechogenicity": 1,
+        "isoechogenicity": 1,
+        "hypoechogenicity": 2,
+        "marked hypoechogenicity": 3,
+    },
+    "margin": {
+        "well defined smooth": 0,
+        "ill defined": 0,
+        "ill- defined": 0,
+        "spiculated": 2,
+        "microlobulated": 2,
+        "macrolobulated": 2,
+    },
+    "foci": {
+        "non": 0,
+        "macrocalcification": 1,
+        "macrocalcifications": 1,
+        "microcalcification": 3,
+        "microcalcifications": 3,
+    },
+}
+TAGS = {"composition": "composition", "echogenicity": "echogenicity", "margin": "margins", "foci": "calcifications"}
+EXPECTED = "a folder with <n>.xml and <n>_<k>.jpg, as DDTI ships it"
+
+
+def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[str, str]) -> Iterator[Indexed]:
+    """Yield every case: an XML with its pictures, or pictures whose XML is missing.
+
+    A picture that occurs byte for byte in several cases stays with the first in numeric order, and the cases become one
+    group: it can be of one patient only.
+    """
+    folder = root_of(root, "[0-9]*.xml")
+    pictures: dict[str, list[Path]] = defaultdict(list)
+    for path in folder.glob("*.[jJ][pP][gG]"):
+        if match := re.fullmatch(r"(\d+)_(\d+)\.jpg", path.name, re.IGNORECASE):
+            pictures[match[1]].append(path)
+    tables = {path.stem: path for path in folder.glob("*.xml") if path.stem.isdigit()}
+    if not tables:
+        raise WrongLayout(f"{root}: no <n>.xml found; expected {EXPECTED}")
+    first_seen: dict[str, str] = {}  # hash of a picture -> its case
+    group: dict[str, str] = {}  # case -> the first case of its group
+    found = []
+    for case_id in sorted(tables.keys() | pictures.keys(), key=natural)[:limit]:
+        case = Indexed(case_id, None)
+        kept: list[Path] = []
+        group[case_id] = case_id
+        for path in sorted(pictures[case_id], key=lambda path: natural(path.name)):
+            content = hashes.of(path)
+            owner = first_seen.setdefault(content, case_id)
+            if owner == case_id and path.name not in {other.name for other in kept} and not _twin(path, kept, hashes):
+                kept.append(path)
+                continue
+            where = "of this case" if owner == case_id else f"of case {owner}"
+            case.problems.append(
+                Unusable(path.name, f"the same picture as one {where}", "keep it in the case it belongs to")
+            )
+            _join(group, case_id, owner)
+        found.append((case, kept))
+    for case, kept in found:
+        patient = groups.get(case.case_id)
+        try:
+            if case.case_id not in tables:
+                raise Unusable(
+                    kept[0].name if kept else case.problems[0].file, "no XML with its case", f"add {case.case_id}.xml"
+                )
+            table = tables[case.case_id]
+            row = _row(folder, table, kept, hashes, case)
+            joined = sum(first == group[case.case_id] for first in group.values()) > 1
+            row["group_id"] = patient or group[case.case_id]
+            row["group_kind"] = "patient" if patient else "case, joined by identical pictures" if joined else "case"
+            row["sources"] = [path.relative_to(root).as_posix() for path in (table, *kept)]
+            case.row = row
+        except Unusable as problem:
+            case.problems.append(problem)
+        yield case
+
+
+def open_case(root: Path, case: Mapping[str, Any]) -> Clip:
+    """Open the pictures of one case."""
+    return PictureClip(root, case)
+
+
+def _twin(path: Path, kept: list[Path], hashes: ContentHashes) -> bool:
+    return any(hashes.of(path) == hashes.of(other) for other in kept)
+
+
+def _join(group: dict[str, str], case_id: str, owner: str) -> None:
+    """Make one group of two, named by its first case."""
+    old, new = sorted((group[case_id], group[owner]), key=natural, reverse=True)
+    for member, first in group.items():
+        if first == old:
+            group[member] = new
+
+
+def _row(folder: Path, table: Path, kept: list[Path], hashes: ContentHashes, case: Indexed) -> dict[str, Any]:
+    """Return the labels of one XML, and check that its pictures have outlines that can be read."""
+    tree = _parse(table)
+    if not kept:
+        reason = "all its pictures belong to other cases" if case.problems else "no picture with its case"
+        raise Unusable(table.name, reason, f"add {table.stem}_1.jpg, or leave the XML out")
+    texts = {name: " ".join((tree.findtext(tag) or "").split()) or None for name, tag in TAGS.items()}
+    level = (tree.findtext("tirads") or "").strip().lower() or None
+    if level and level not in LEVELS:
+        raise Unusable(table.name, f"<tirads> is {level!r}", f"one of {', '.join(LEVELS)}, or blank")
+    sex = (tree.findtext("sex") or "").strip().upper()
+    age = (tree.findtext("age") or "").strip()
+    return {
+        "body_part": "thyroid",
+        "age": int(age) if age.isdigit() and 0 < int(age) < 120 else None,
+        "sex": {"F": "female", "M": "male"}.get(sex),
+        "source_kind": "xml-jpeg",
+        "content_sha256": sha256(canonical_json([[path.name, hashes.of(path)] for path in (table, *kept)])),
+        "n_frames": len(kept),
+        "label_source": "radiologist" if level else "none",
+        "tirads_system": SYSTEM if level else None,
+        "tirads_level": level,
+        **texts,
+        **{f"{name}_points": words.get(texts[name] or "") for name, words in POINTS.items()},
+    }
+
+
+def _parse(table: Path) -> Element:
+    try:
+        tree = defusedxml.ElementTree.parse(table).getroot()
+    except (ParseError, ValueError) as error:
+        raise Unusable(table.name, f"not well-formed XML ({error})", "download the file again") from None
+    if tree is None or tree.tag != "case":
+        raise Unusable(table.name, "its root is not <case>", "use the XML that DDTI ships")
+    return tree
+
+
+def read_outlines(table: Path) -> dict[int, list[np.ndarray] | Unusable | None]:
+    """Return the outlines of a case by picture number: polygons (n, 2) of (x, y), None if blank, or what is wrong.
+
+    An `arrow` points at something and outlines nothing; it is left out.
+    """
+    outlines: dict[int, list[np.ndarray] | Unusable | None] = {}
+    for mark in _parse(table).findall("mark"):
+        number = int(mark.findtext("image") or 1)
+        text = (mark.findtext("svg") or "").strip()
+        try:
+            regions = json.loads(text) if text else []
+            polygons = [
+                np.array([[point["x"], point["y"]] for point in region["points"]], dtype=np.float64)
+                for region in regions
+                if region.get("regionType") != "arrow"
+            ]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            outlines[number] = Unusable(
+                table.name,
+                f"the outline of picture {number} breaks off after {len(text)} characters: its mask is incomplete",
+                "take the XML from another copy of the set",
+            )
+            continue
+        outlines[number] = [polygon for polygon in polygons if len(polygon) >= 3] or None
+    return outlines
+
+
+class PictureClip:
+    """The pictures of one case, in numeric order, with masks drawn from the polygons."""
+
+    def __init__(self, root: Path, case: Mapping[str, Any]) -> None:
+        """Read the outlines; no pixel yet."""
+        table, *pictures = case["sources"]
+        self._root, self._pictures = root, pictures
+        self._outlines = read_outlines(root / table)
+        self.problems: list[Unusable] = []
+
+    def count(self) -> int:
+        """Return the number of pictures."""
+        return len(self._pictures)
+
+    def mask_areas(self) -> list[int]:
+        """Return the area of the outlines of each picture in pixels, 0 where there are none that can be read."""
+        areas = []
+        for picture in self._pictures:
+            polygons = self._outlines.get(_number(picture))
+            areas.append(int(sum(map(_area, polygons))) if isinstance(polygons, list) else 0)
+        return areas
+
+    def read(self, indices: Collection[int] | None = None) -> Iterator[Still]:
+        """Yield the pictures; one that is broken, or whose outline is cut off, is noted in `problems` and left out."""
+        for position, picture in enumerate(self._pictures):
+            if indices is not None and position not in indices:
+                continue
+            outline = self._outlines.get(_number(picture))
+            name = Path(picture).name
+            if isinstance(outline, Unusable):
+                self.problems.append(Unusable(name, outline.reason, outline.mend))
+                continue
+            if outline is None:
+                self.problems.append(
+                    Unusable(
+                        name,
+                        "nobody outlined it: it stays without a mask, and is not taken to be healthy",
+                        "outline it",
+                    )
+                )
+            try:
+                image = read_still(self._root / picture)
+            except UnreadablePicture as error:
+                self.problems.append(Unusable(name, str(error), "take the picture from another copy"))
+                continue
+            mask = None if outline is None else _draw(outline, image.shape[:2])
+            yield Still(position, image, mask, position=name, path=picture)
+
+
+def _number(picture: str) -> int:
+    return int(Path(picture).stem.split("_")[1])
+
+
+def _area(polygon: np.ndarray) -> float:
+    x, y = polygon.T
+    return abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2
+
+
+def _draw(polygons: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Return a label mask (H, W): the n-th polygon is n; where two overlap, the later is on top."""
+    mask = np.zeros(shape, np.uint8)
+    for label, polygon in enumerate(polygons, 1):
+        cv2.fillPoly(mask, [np.rint(polygon).astype(np.int32)], label)
+    return mask

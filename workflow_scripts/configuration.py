@@ -1,0 +1,135 @@
+"""The configuration as a user writes it: checked in one place, with one line that says what to do."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from workflow_scripts.command import Refusal
+from workflow_scripts.provenance import ROOT, canonical_json, sha256
+
+SCHEMAS = ROOT / "config" / "schemas"
+CARDS = ROOT / "workflow_scripts" / "collections"
+EXAMPLE = """datasets:
+  clinic-a:
+    kind: ddti
+    root: /data/ddti"""
+
+
+def validator(schema: str) -> Draft202012Validator:
+    """Return the validator of one of the schemas in config/schemas."""
+    return Draft202012Validator(json.loads((SCHEMAS / schema).read_text(encoding="utf-8")))
+
+
+def first_fault(schema: str, value: Any) -> str | None:
+    """Return in one line where `value` breaks a schema, what was expected, and what may have been meant."""
+    faults = sorted(validator(schema).iter_errors(value), key=lambda fault: [str(part) for part in fault.absolute_path])
+    return None if not faults else describe_fault(faults[0])
+
+
+def describe_fault(fault: ValidationError) -> str:
+    """Return one line for a fault: where, what is there, what was expected."""
+    where = ".".join(str(part) for part in fault.absolute_path)
+    if fault.validator == "additionalProperties":
+        known = list(fault.schema.get("properties", {}))
+        unknown = sorted(set(fault.instance) - set(known))[0]
+        near = difflib.get_close_matches(unknown, known, 1)
+        meant = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+        return f"{where + '.' if where else ''}{unknown} is not an option{meant}"
+    if fault.validator == "oneOf":
+        return f"{where}: {json.dumps(fault.instance)} is none of the forms it can have: see config/config.yaml"
+    return f"{where}: {fault.message}"
+
+
+def check_config(config: dict[str, Any]) -> None:
+    """Check the merged configuration.
+
+    Raises
+    ------
+    Refusal
+        With the first fault in one line; with an example when no data set is named.
+    """
+    if fault := first_fault("config.schema.json", config):
+        raise Refusal(f"configuration: {fault}")
+    if not config["datasets"]:
+        raise Refusal(
+            "no data set is named; write for example a file mine.yaml with\n\n"
+            f"{EXAMPLE}\n\nand run: snakemake --cores all --configfile mine.yaml"
+        )
+
+
+def card_file(kind: str) -> Path:
+    """Return the card of a kind of data set. The module beside it is not imported: this runs while rules are parsed."""
+    return CARDS / f"{kind.replace('-', '_')}.yaml"
+
+
+def card_version(kind: str) -> str:
+    """Return a hash of what a card says."""
+    return sha256(canonical_json(yaml.safe_load(card_file(kind).read_text(encoding="utf-8"))))[:16]
+
+
+def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the options of every data set, sorted by name: the user's, else the configuration's, else its card's.
+
+    Raises
+    ------
+    Refusal
+        When the kind of a data set is not known.
+    """
+    options = {}
+    for name, own in sorted(config["datasets"].items()):
+        kind = own.get("kind", name)
+        if not card_file(kind).is_file():
+            known = ", ".join(sorted(path.stem.replace("_", "-") for path in CARDS.glob("*.yaml")))
+            raise Refusal(f"datasets.{name}.kind: {kind} is not known; write one of {known}")
+        card = yaml.safe_load(card_file(kind).read_text(encoding="utf-8"))
+        defaults = {
+            "kind": kind,
+            "frames": config["frames"],
+            "extract": card["extract"],
+            "n_chunks": card["n_chunks"],
+            "groups": None,
+            "accept": [],
+        }
+        options[name] = defaults | own
+    return options
+
+
+def load_templates(paths: list[str]) -> list[dict[str, Any]]:
+    """Return the templates of several files, checked; a relative path starts at the workflow, else where it runs.
+
+    Raises
+    ------
+    Refusal
+        When a file is missing or not what config/schemas/templates.schema.json asks for, or two templates share an id.
+    """
+    templates: list[dict[str, Any]] = []
+    for text in paths:
+        path = next((path for path in (ROOT / text, Path(text)) if path.is_file()), None)
+        if path is None:
+            raise Refusal(f"scenarios.templates: {text} is not a file")
+        try:
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise Refusal(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        if fault := first_fault("templates.schema.json", found):
+            raise Refusal(f"{path}: {fault}")
+        templates += found["templates"]
+    taken: dict[str, str] = {}
+    for template in templates:
+        for scenario_id in scenario_ids(template):
+            if scenario_id in taken:
+                raise Refusal(
+                    f"templates {taken[scenario_id]} and {template['name']} both write {scenario_id}; change one id"
+                )
+            taken[scenario_id] = template["name"]
+    return templates
+
+
+def scenario_ids(template: dict[str, Any]) -> list[str]:
+    """Return the ids that a template writes: its own and, when it asks for several cases, those that follow."""
+    stem, number = template["id"].rsplit("_", 1)
+    return [f"{stem}_{int(number) + k:0{len(number)}d}" for k in range(template["count"])]

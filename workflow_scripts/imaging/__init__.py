@@ -1,0 +1,1 @@
+"""Pixels: reading, drawing, cleaning them. Knows no data set and no stage."""

@@ -1,0 +1,106 @@
+"""Look at the data sets before a long run: what was found, what is wrong, how much space the results will take."""
+
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts import command
+from workflow_scripts.collections.collection import Unusable, card, find
+from workflow_scripts.imaging.stills import encode_png
+from workflow_scripts.tables import cases, quarantine
+from workflow_scripts.tables.quarantine import quarantined
+from workflow_scripts.tables.table import read_many
+
+SAMPLE = 3  # cases from which the size of a frame is taken
+
+
+def frame_bytes(root: Path, kind: str, rows: list[dict[str, Any]]) -> float | None:
+    """Return the mean size of a frame in `frames` over the first frames of a few cases; None where none decodes."""
+    sizes = []
+    for case in rows[:SAMPLE]:
+        try:
+            still = next(iter(find(kind).open_case(root, case).read([0])), None)
+        except Unusable:
+            continue
+        if still is not None:
+            mask = 0 if still.mask is None else len(encode_png(still.mask))
+            sizes.append(mask + (0 if still.path else len(encode_png(still.image))))
+    return sum(sizes) / len(sizes) if sizes else None
+
+
+def frames_taken(rule: str | dict[str, int], case: dict[str, Any]) -> int:
+    """Return how many frames will be taken of a case, as far as its sources say."""
+    claimed = case["n_frames"] or 1
+    return claimed if rule == "all" else min(claimed, rule["evenly"]) if isinstance(rule, dict) else 1
+
+
+def describe(
+    name: str, rows: list[dict[str, Any]], lost: list[dict[str, Any]], root: Path, options: dict[str, Any]
+) -> str:
+    """Return what there is to say of one data set."""
+    about = card(options["kind"])
+    out = quarantined(lost)
+    groups, stand_ins = {case["group_id"] for case in rows}, sorted({case["group_kind"] for case in rows})
+    taken = sum(frames_taken(options["frames"], case) for case in rows)
+    lines = [
+        f"{name} ({about.title})",
+        f"  cases       {len(rows) + len(out)} found, {len(rows)} usable, {len(out)} in quarantine"
+        f" (the published set has {about.counts['cases']})",
+        f"  groups      {len(groups)} ({', '.join(stand_ins)})",
+        f"  labels from {_counts(case['label_source'] for case in rows)}",
+        f"  TI-RADS     {_counts(_level(case) for case in rows)}",
+        f"  histology   {_counts(case['pathology'] or 'not known' for case in rows)}",
+        f"  frames      {taken}",
+    ]
+    if (size := frame_bytes(root, options["kind"], rows)) is not None:
+        # A model input is noise to PNG: about one byte in two pixels stays, mask and field cost little.
+        needed = taken * (size + 0.6 * options["size"][0] * options["size"][1])
+        free = shutil.disk_usage(Path.cwd()).free
+        lines.append(f"  space       about {_bytes(needed)} will be written; {_bytes(free)} are free")
+    for row in lost:
+        lines.append(f"  {row['status']:<11} {row['case_id']}: {row['file']}: {row['reason']}; mend: {row['mend']}")
+    return "\n".join(lines)
+
+
+def _level(case: dict[str, Any]) -> str:
+    return f"{case['tirads_level']} ({case['tirads_system']})" if case["tirads_level"] else "not known"
+
+
+def _counts(values: Any) -> str:
+    return ", ".join(f"{value} {n}" for value, n in sorted(Counter(values).items())) or "none"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Check every data set; end with 1 while a case is in quarantine that nobody has accepted."""
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
+    arguments.add_argument("--cases", type=command.existing, nargs="+", required=True, help="tables of cases")
+    arguments.add_argument("--quarantine", type=command.existing, nargs="+", required=True, help="tables of quarantine")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="options of each data set as JSON")
+    args = arguments.parse_args(argv)
+    command.start("check_datasets")
+    found = read_many(args.cases, cases.SCHEMA)
+    lost = read_many(args.quarantine, quarantine.SCHEMA)
+    for name, options in args.spec.items():
+        rows = [case for case in found if case["dataset"] == name]
+        print(
+            describe(name, rows, [row for row in lost if row["dataset"] == name], Path(args.roots[name]), options), "\n"
+        )
+    open_cases = [case for case in sorted(quarantined(lost)) if case[1] not in args.spec[case[0]]["accept"]]
+    if open_cases:
+        names = ", ".join(repr(case_id) for _, case_id in open_cases)
+        print(
+            f"{len(open_cases)} cases are in quarantine. Mend them, or accept them under their data set: accept: [{names}]"
+        )
+        sys.exit(1)
+    print("Nothing is in quarantine that was not accepted.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""List every case of a data set with its labels and where its pixels lie; no pixel is decoded."""
+
+import csv
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from workflow_scripts import command
+from workflow_scripts.collections.collection import Card, WrongLayout, card, find
+from workflow_scripts.provenance import ContentHashes
+from workflow_scripts.tables import cases, quarantine
+from workflow_scripts.tables.quarantine import problem_row, quarantined
+from workflow_scripts.tables.table import write_rows
+
+
+def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) -> tuple[list, list]:
+    """Return the rows of the tables `cases` and `quarantine` of one data set.
+
+    Parameters
+    ----------
+    spec
+        `kind`, `limit` (the first so many cases, or None) and `groups` (a table of patients, or None).
+
+    Raises
+    ------
+    Refusal
+        When the folder or a table in it is not what the kind ships.
+    """
+    if not root.is_dir():
+        raise command.Refusal(f"datasets.{dataset}.root: {root} is not a folder; write where the data set lies")
+    hashes = ContentHashes(root, cache)
+    found, lost = [], []
+    try:
+        indexed = find(spec["kind"]).index(root, hashes, spec["limit"], read_groups(spec["groups"]))
+        for case in tqdm(indexed, desc=f"index {dataset}", unit=" cases", mininterval=5):
+            row = {"case_id": case.case_id, "dataset": dataset, "modality": card(spec["kind"]).modality}
+            status = "partial" if case.row else "quarantined"
+            lost += [problem_row("index_cases", row, status, problem) for problem in case.problems]
+            if case.row:
+                found.append(row | case.row)
+    except WrongLayout as error:
+        raise command.Refusal(f"datasets.{dataset}: {error}") from None
+    finally:
+        hashes.save()
+    if not found and not lost:
+        raise command.Refusal(f"datasets.{dataset}: {root} holds no case; expected:\n{card(spec['kind']).layout}")
+    return found, lost
+
+
+def read_groups(path: str | None) -> dict[str, str]:
+    """Read a user's own table of patients: a CSV with the columns case_id and group_id."""
+    if path is None:
+        return {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return {row["case_id"]: row["group_id"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise command.Refusal(f"groups: {path}: {error!r}; expected a CSV with the columns case_id,group_id") from None
+
+
+def refuse_tracked(folder: Path, kind: str) -> None:
+    """Refuse to write what may not be passed on to a folder that git would take in.
+
+    Raises
+    ------
+    Refusal
+        When `folder` lies in a git work tree that does not ignore it.
+    """
+    if card(kind).redistribution == "allowed":
+        return
+    asked = ["git", "-C", str(folder), "check-ignore", "--quiet", "."]
+    try:
+        code = subprocess.run(asked, capture_output=True, check=False).returncode
+    except FileNotFoundError:  # no git, no work tree
+        return
+    if code == 1:  # 0: ignored, 128: no work tree
+        raise command.Refusal(
+            f"{folder.resolve()} would be tracked by git, and the terms of {kind} do not let its pictures or rows be"
+            " passed on; add the results folder to .gitignore, or run with --directory elsewhere"
+        )
+
+
+def notice(about: Card) -> str:
+    """Return what must be known by whoever finds the results."""
+    acknowledge = f"\nAcknowledge: {about.acknowledgement}\n" if about.acknowledgement else ""
+    return (
+        f"Derived from: {about.title}\nRedistribution: {about.redistribution}\n\n{about.terms}\n\n"
+        f"Cite: {about.citation}\n{acknowledge}"
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Index one data set."""
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
+    arguments.add_argument("--dataset", required=True, help="the data set's name")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="kind, limit, groups as JSON")
+    arguments.add_argument("--cache", type=Path, required=True, help="where content hashes are kept from run to run")
+    arguments.add_argument("--cases", type=Path, required=True, help="table to write")
+    arguments.add_argument("--quarantine", type=Path, required=True, help="table to write")
+    arguments.add_argument(
+        "--notice", type=Path, required=True, help="the data set's terms, to write beside its tables"
+    )
+    args = arguments.parse_args(argv)
+    log = command.start("index_cases")
+    args.cases.parent.mkdir(parents=True, exist_ok=True)
+    refuse_tracked(args.cases.parent, args.spec["kind"])
+    found, lost = index_cases(Path(args.roots[args.dataset]), args.dataset, args.spec, args.cache)
+    write_rows(args.cases, found, cases.SCHEMA)
+    write_rows(args.quarantine, lost, quarantine.SCHEMA)
+    args.notice.write_text(notice(card(args.spec["kind"])), encoding="utf-8")
+    log.info("%d cases, %d in quarantine", len(found), len(quarantined(lost)))
+
+
+if __name__ == "__main__":
+    main()

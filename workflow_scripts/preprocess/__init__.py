@@ -1,0 +1,1 @@
+"""From frames to pictures that a model may see."""

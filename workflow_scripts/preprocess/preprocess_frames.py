@@ -1,0 +1,135 @@
+"""Make the frames of one chunk ready for a model: field only, cleaned, one size, with the way back to the source."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from workflow_scripts import command
+from workflow_scripts.collections.collection import Unusable
+from workflow_scripts.files import write_beside
+from workflow_scripts.imaging.stills import decode_picture, encode_png, read_still, to_grey
+from workflow_scripts.imaging.ultrasound import (
+    FieldNotFound,
+    adjust_contrast,
+    find_field,
+    reduce_speckle,
+    remove_overlays,
+    resize_keeping_aspect,
+)
+from workflow_scripts.tables import inputs, quarantine
+from workflow_scripts.tables.quarantine import problem_row
+from workflow_scripts.tables.table import RowWriter, stream_rows, write_rows
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One frame ready for a model; see the columns of `inputs`."""
+
+    image: np.ndarray
+    mask: np.ndarray | None
+    affine: np.ndarray
+    field: np.ndarray
+    overlay: np.ndarray
+    mask_kept: float | None
+
+
+def prepare_frame(image: np.ndarray, mask: np.ndarray | None, spec: dict[str, Any]) -> Prepared:
+    """Return a frame as a model sees it.
+
+    Parameters
+    ----------
+    image
+        (H, W) grey or (H, W, 3) RGB, uint8.
+    mask
+        (H, W) labels, or None.
+    spec
+        The options `preprocess` of config/config.yaml.
+
+    Raises
+    ------
+    FieldNotFound
+        When the picture has no ultrasound field.
+    """
+    field = find_field(image) if spec["field_of_view"] else np.ones(image.shape[:2], bool)
+    overlay = np.zeros(image.shape[:2], bool)
+    grey = to_grey(image)
+    if spec["overlays"]:
+        grey, overlay = remove_overlays(image, field)
+    x, y, width, height = cv2.boundingRect(field.astype(np.uint8))
+    box = np.s_[y : y + height, x : x + width]
+    clean = np.where(field, grey, 0)[box]
+    clean = reduce_speckle(clean, spec["speckle"])
+    clean = adjust_contrast(clean, field[box], spec["contrast"])
+    inside = None if mask is None else np.where(field, mask, 0)[box].astype(np.uint8)
+    picture, small, affine = resize_keeping_aspect(clean, inside, tuple(spec["size"]))
+    affine = affine + np.array([[0, 0, x], [0, 0, y]])  # from the cut field to the whole frame
+    kept = None if mask is None else float((mask[field] > 0).sum() / max(1, int((mask > 0).sum())))
+    return Prepared(picture, small, affine, field, overlay, kept)
+
+
+def preprocess_frames(frames: Path, dataset: str, root: Path, spec: dict[str, Any], out: Path) -> list[dict[str, Any]]:
+    """Write the inputs of a chunk of frames to `out`, and return the rows of `quarantine`."""
+    lost: list[tuple[str, Unusable]] = []
+    usable = set()
+    with write_beside(out) as beside, RowWriter(beside, inputs.SCHEMA) as writer:
+        for frame in stream_rows(frames):
+            path = frame["image"]["path"]
+            image = read_still(root / path) if path else decode_picture(frame["image"]["bytes"])
+            mask = decode_picture(frame["mask"]["bytes"]) if frame["mask"] else None
+            try:
+                prepared = prepare_frame(image, mask, spec)
+            except FieldNotFound as error:
+                name = frame["position"] or f"frame {frame['frame_index'] + 1}"
+                lost.append((frame["case_id"], Unusable(name, str(error), "leave the picture out")))
+                continue
+            usable.add(frame["case_id"])
+            writer.write(
+                {
+                    "frame_id": frame["frame_id"],
+                    "case_id": frame["case_id"],
+                    "image": picture(prepared.image),
+                    "mask": None if prepared.mask is None else picture(prepared.mask),
+                    "affine": prepared.affine.ravel().tolist(),
+                    "field": picture(prepared.field.astype(np.uint8) * 255),
+                    "overlay": picture(prepared.overlay.astype(np.uint8) * 255) if prepared.overlay.any() else None,
+                    "mask_kept": prepared.mask_kept,
+                }
+            )
+    return [
+        problem_row(
+            "preprocess_frames",
+            {"case_id": case_id, "dataset": dataset},
+            "partial" if case_id in usable else "quarantined",
+            problem,
+        )
+        for case_id, problem in lost
+    ]
+
+
+def picture(pixels: np.ndarray) -> dict[str, Any]:
+    """Return the picture column of a table for pixels."""
+    return {"bytes": encode_png(pixels), "path": None}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Preprocess one chunk."""
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--frames", type=command.existing, required=True, help="table of frames")
+    arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
+    arguments.add_argument("--dataset", required=True, help="the data set's name")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="options `preprocess` as JSON")
+    arguments.add_argument("--inputs", type=Path, required=True, help="table to write")
+    arguments.add_argument("--quarantine", type=Path, required=True, help="table to write")
+    args = arguments.parse_args(argv)
+    log = command.start("preprocess_frames")
+    lost = preprocess_frames(args.frames, args.dataset, Path(args.roots[args.dataset]), args.spec, args.inputs)
+    write_rows(args.quarantine, lost, quarantine.SCHEMA)
+    for row in lost:
+        log.warning("%s: %s: %s", row["case_id"], row["file"], row["reason"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What a result rests on: the code that made it, its parameters, the content of its sources.
+
+Snakemake tracks a script's time and none of its imports, and compares parameters by their `repr`. So every rule
+carries two texts: `code_version` of its command, and its parameters as canonical JSON.
+"""
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workflow_scripts.files import write_beside
+
+PACKAGE = "workflow_scripts"
+ROOT = Path(__file__).parents[1]
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: keys sorted, no blanks; NaN and foreign types are refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256(data: bytes | str) -> str:
+    """Return the SHA-256 of bytes or of a text in UTF-8, in hex."""
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pixel_sha256(pixels: Any) -> str:
+    """Return the SHA-256 of decoded pixels (a numpy array) with their shape and type, whatever file held them."""
+    return sha256(f"{pixels.dtype.str}{pixels.shape}".encode() + pixels.tobytes())
+
+
+def code_version(*modules: str) -> str:
+    """Return a hash over the meaning of `modules` and of every local module and data file that they rest on.
+
+    Comments, docstrings and formatting do not take part: the syntax tree is written out anew. A module that is found by
+    name at run time must be named here as well.
+    """
+    return sha256("".join(f"{path}\n{normalised_source(path)}\n" for path in sorted(imported_files(modules))))[:16]
+
+
+def imported_files(modules: tuple[str, ...]) -> set[Path]:
+    """Return the files of `modules` and, transitively, of the local modules they import, with the data they load."""
+    found: set[Path] = set()
+    waiting = [module_file(name) for name in modules]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += local_imports(path)
+    return found
+
+
+def module_file(name: str) -> Path:
+    """Return the file of a module of this package, relative to the repository."""
+    stem = Path(*name.split("."))
+    for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
+        if (ROOT / candidate).is_file():
+            return candidate
+    raise ValueError(f"there is no module {name} under {PACKAGE}/")
+
+
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a file of this repository."""
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@cache
+def local_imports(path: Path) -> tuple[Path, ...]:
+    """Return what a module imports from this package, and the data files named in it that lie beside it."""
+    if path.suffix != ".py":
+        return ()
+    return tuple(_local_imports(path))
+
+
+def _local_imports(path: Path) -> Iterator[Path]:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (module_file(alias.name) for alias in node.names if alias.name.startswith(PACKAGE))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
+            assert node.module
+            for alias in node.names:
+                try:  # `from package import module`, or `from module import name`
+                    yield module_file(f"{node.module}.{alias.name}")
+                except ValueError:
+                    yield module_file(node.module)
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[\w.-]{1,60}", node.value)
+        ):
+            for beside in (path.parent / node.value, path.parent / f"{node.value}.yaml"):
+                if beside.suffix in {".yaml", ".html", ".css"} and (ROOT / beside).is_file():
+                    yield beside
+
+
+@cache
+def normalised_source(path: Path) -> str:
+    """Return a module's code without comments, docstrings and formatting; a data file's content as it is."""
+    if path.suffix == ".yaml":
+        return canonical_json(yaml.safe_load((ROOT / path).read_text(encoding="utf-8")))
+    if path.suffix != ".py":
+        return file_sha256(ROOT / path)
+    tree = parsed(path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+class ContentHashes:
+    """Hashes of what source files hold, kept from run to run under path, size and time, as git's index does.
+
+    The cache only saves reading: what reaches a table is the hash of the content.
+    """
+
+    def __init__(self, root: Path, cache_file: Path) -> None:
+        """Open the cache of the data set under `root`; a broken cache is an empty one."""
+        self._root, self._file = root, cache_file
+        try:
+            self._known: dict[str, str] = json.loads(cache_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self._known = {}
+        self._used: dict[str, str] = {}
+
+    def of(self, path: Path, part: str = "", compute: Callable[[], str] | None = None) -> str:
+        """Return the hash of a file, or of the `part` of it that `compute` reads."""
+        stat = path.stat()
+        key = canonical_json([path.relative_to(self._root).as_posix(), part, stat.st_size, stat.st_mtime_ns])
+        if key not in self._used:
+            self._used[key] = self._known.get(key) or (compute() if compute else file_sha256(path))
+        return self._used[key]
+
+    def save(self) -> None:
+        """Keep the hashes that were asked for, and forget those of files that are gone."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with write_beside(self._file) as beside:
+            beside.write_text(json.dumps(self._used, indent=0, sort_keys=True), encoding="utf-8")

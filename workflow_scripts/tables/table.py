@@ -1,0 +1,94 @@
+"""What every table shares: columns that say what they mean, rows in and out of Parquet, nothing half-written."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.files import write_beside
+
+# The structure that Hugging Face `datasets` reads as its Image feature. A still that already is a file keeps its path
+# (relative to its data set's root) and no bytes.
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def column(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Field:
+    """Return a field that carries its meaning and, where it has one, its unit."""
+    return pa.field(name, kind, metadata={"meaning": meaning, **({"unit": unit} if unit else {})})
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Write `rows` as one Parquet file: the same rows give the same bytes.
+
+    Raises
+    ------
+    ValueError
+        When a row has a key that the schema lacks: a misspelt column would otherwise be lost in silence.
+    """
+    rows = list(rows)
+    for row in rows:
+        if unknown := set(row) - set(schema.names):
+            raise ValueError(f"{path.name}: no column {sorted(unknown)} in the table; it has {schema.names}")
+    with write_beside(path) as beside:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), beside, compression="zstd")
+
+
+def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Read a table as a list of rows, checked against its schema."""
+    table = pq.read_table(path)
+    if table.schema.names != schema.names:
+        raise ValueError(f"{path}: columns {table.schema.names}, expected {schema.names}; delete it and run again")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def read_many(paths: Iterable[Path], schema: pa.Schema) -> list[dict[str, Any]]:
+    """Read several files of one table, in the order of their paths."""
+    return [row for path in sorted(paths) for row in read_rows(path, schema)]
+
+
+def planned(dataset: Path, table: str) -> list[Path]:
+    """Return the files of a chunked table of one data set that its plan names: what an earlier plan left is not read.
+
+    `dataset` is the folder <results>/datasets/<name>, whose `chunks/` is the plan.
+    """
+    return [dataset / table / path.name for path in sorted((dataset / "chunks").glob("*.parquet"))]
+
+
+def stream_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a large table one by one; a row group is the most that is in memory."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group, columns=columns).to_pylist()
+
+
+class RowWriter:
+    """Writes a table of pictures in row groups of `group` rows, so that memory does not grow with it."""
+
+    def __init__(self, path: Path, schema: pa.Schema, group: int = 32) -> None:
+        """Open `path` (the name that was given by `write_beside`) for writing."""
+        # PNG bytes do not shrink further, and a dictionary of pictures only costs memory.
+        self._file = pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_statistics=False)
+        self._schema, self._group, self._rows = schema, group, list[Mapping[str, Any]]()
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add one row."""
+        self._rows.append(row)
+        if len(self._rows) == self._group:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows.clear()
+
+    def __enter__(self) -> "RowWriter":
+        """Return the writer itself."""
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Write what is left and close; an empty table is a file with a schema and no rows."""
+        if self._rows and failure[0] is None:
+            self._flush()
+        self._file.close()
