@@ -17,37 +17,59 @@ check_config(config)
 DATASETS = dataset_options(config)
 TEMPLATES = load_templates(config["scenarios"]["templates"])
 KINDS = {name: options["kind"] for name, options in DATASETS.items()}
-CARDS = {name: card_version(kind) for name, kind in KINDS.items()}
+COMMANDS = set()  # every command that a rule runs
 RESULTS = workflow.pathvars.apply("<results>")
 # Where the data lie is no parameter: a data set that moved is the same data set.
 ROOTS = canonical_json({name: os.path.abspath(options["root"]) for name, options in DATASETS.items()})
 
 
-def spec(rule, dataset=None):
-    """The parameters of a rule, and no others, as one canonical JSON text."""
-    own = DATASETS.get(dataset, {})
-    return canonical_json(
-        {
-            "index_cases": lambda: {"kind": own["kind"], "limit": config["limit"], "groups": own["groups"]},
-            "match_scenarios": lambda: {"templates": TEMPLATES, "seed": config["scenarios"]["seed"]},
-            "plan_chunks": lambda: {"n_chunks": own["n_chunks"], "extract": own["extract"]},
-            "extract_frames": lambda: {"kind": own["kind"], "frames": own["frames"]},
-            "preprocess_frames": lambda: config["preprocess"],
-            "grade_nodules": lambda: {},
-            "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
-            "write_report": lambda: {"kinds": KINDS},
-            "record_provenance": lambda: config,
-            "check": lambda: {name: options | {"size": config["preprocess"]["size"]} for name, options in DATASETS.items()},
-        }[rule]()
-    )
+def spec(rule):
+    """Return a params function: the parameters of a rule, and no others, as one canonical JSON text."""
+
+    def parameters(wildcards):
+        own = DATASETS[wildcards.dataset] if "dataset" in wildcards.keys() else None
+        return canonical_json(
+            {
+                "index_cases": lambda: {"kind": own["kind"], "limit": config["limit"], "groups": own["groups"]},
+                "match_scenarios": lambda: {"templates": TEMPLATES, "seed": config["scenarios"]["seed"]},
+                "plan_chunks": lambda: {"n_chunks": own["n_chunks"], "extract": own["extract"]},
+                "extract_frames": lambda: {"kind": own["kind"], "frames": own["frames"]},
+                "preprocess_frames": lambda: config["preprocess"],
+                "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
+                "write_report": lambda: {"kinds": KINDS, "limit": config["limit"]},
+                "record_provenance": lambda: {
+                    "config": config,
+                    "templates": TEMPLATES,
+                    "code": {name: code_version(f"workflow_scripts.{name}") for name in sorted(COMMANDS)},
+                },
+                "check": lambda: {
+                    name: options | {"size": config["preprocess"]["size"]} for name, options in DATASETS.items()
+                },
+            }[rule]()
+        )
+
+    return parameters
 
 
-def code(module, dataset=None):
-    """The code of a command, and of the module that is found by its data set's kind."""
-    found = [f"workflow_scripts.{module}"]
-    if dataset:
-        found.append(f"workflow_scripts.collections.{KINDS[dataset].replace('-', '_')}")
-    return code_version(*found)
+def code(module, reads_collection=False):
+    """Return a params function: the code of a command, and of the module that is found by its data set's kind."""
+
+    COMMANDS.add(module)
+
+    def version(wildcards):
+        found = [KINDS[wildcards.dataset]] if reads_collection else []
+        return code_version(
+            f"workflow_scripts.{module}",
+            *(f"workflow_scripts.collections.{kind.replace('-', '_')}" for kind in found),
+        )
+
+    return version
+
+
+def cards(wildcards):
+    """What the cards say of the data sets that a rule reads."""
+    names = [wildcards.dataset] if "dataset" in wildcards.keys() else DATASETS
+    return canonical_json({name: card_version(KINDS[name]) for name in names})
 
 
 def plan(dataset):

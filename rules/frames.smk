@@ -25,8 +25,8 @@ rule extract_frames:
     resources:
         mem_mb=memory(1.5),  # a block of an HDF5 as deep as its chunks, pictures and masks
     params:
-        spec=lambda wildcards: spec("extract_frames", wildcards.dataset),
-        code=lambda wildcards: code("frames.extract_frames", wildcards.dataset),
+        spec=spec("extract_frames"),
+        code=code("frames.extract_frames", reads_collection=True),
     message:
         "Extracting frames of {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:

@@ -24,9 +24,9 @@ rule index_cases:
     resources:
         mem_mb=memory(1),
     params:
-        spec=lambda wildcards: spec("index_cases", wildcards.dataset),
-        code=lambda wildcards: code("ingest.index_cases", wildcards.dataset),
-        card=lambda wildcards: CARDS[wildcards.dataset],
+        spec=spec("index_cases"),
+        code=code("ingest.index_cases", reads_collection=True),
+        cards=cards,
         listing=lambda wildcards: sha256(canonical_json(listing(Path(DATASETS[wildcards.dataset]["root"])))),
     message:
         "Indexing {wildcards.dataset}"
@@ -51,7 +51,7 @@ checkpoint plan_chunks:
     resources:
         mem_mb=memory(1),
     params:
-        spec=lambda wildcards: spec("plan_chunks", wildcards.dataset),
+        spec=spec("plan_chunks"),
         code=code("ingest.plan_chunks"),
     message:
         "Planning {wildcards.dataset}"

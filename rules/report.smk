@@ -13,6 +13,8 @@ rule write_report:
     """Write one self-contained page, and every figure in it as JSON."""
     input:
         scenarios="<results>/scenarios/scenarios.parquet",
+        texts="<results>/scenarios/scenarios.json",
+        images="<results>/scenarios/images",
         cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
         found=indexed("<results>/datasets/{dataset}/quarantine/index_cases.parquet"),
         frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
@@ -33,7 +35,7 @@ rule write_report:
         mem_mb=memory(1),
     params:
         spec=spec("write_report"),
-        cards=canonical_json(CARDS),
+        cards=cards,
         code=code("report.write_report"),
     message:
         "Writing the report"
@@ -60,6 +62,7 @@ rule record_provenance:
     params:
         spec=spec("record_provenance"),
         code=code("report.record_provenance"),
+        cards=cards,
         lock=file_sha256(Path(workflow.basedir) / "envs" / "requirements.lock"),
     message:
         "Recording the provenance"

@@ -34,6 +34,7 @@ rule match_scenarios:
 rule write_scenarios:
     """Fill the scenarios with real pictures, or refuse them with a reason."""
     input:
+        cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
         candidates=indexed("<results>/scenarios/candidates.parquet"),
         chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
         frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
@@ -54,7 +55,7 @@ rule write_scenarios:
         mem_mb=memory(1),
     params:
         spec=spec("write_scenarios"),
-        cards=canonical_json(CARDS),
+        cards=cards,
         code=code("scenarios.write_scenarios"),
     message:
         "Writing scenarios"

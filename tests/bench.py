@@ -22,6 +22,7 @@ import av
 import cv2
 import h5py
 import numpy as np
+from av.video.stream import VideoStream
 
 from workflow_scripts.collections.collection import Still
 from workflow_scripts.files import write_beside
@@ -55,6 +56,7 @@ def write_clip(path: Path, codec: str, variable: bool) -> None:
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = SHAPE
         stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, 1000)
         stream.codec_context.time_base = Fraction(1, 1000)

@@ -76,10 +76,9 @@ def write_stack(
 
 
 def write_mp4(path: Path, frames: Sequence[np.ndarray], rate: int = 10) -> None:
-    """Write grey frames as H.264 or, where that encoder is missing, MPEG-4."""
-    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+    """Write grey frames as H.264."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
+        stream = container.add_stream("libx264", rate=rate)
         stream.height, stream.width = frames[0].shape
         stream.pix_fmt = "yuv420p"
         for frame in frames:
@@ -99,9 +98,9 @@ def write_guide(root: Path, clips: Mapping[str, int], **other: str) -> None:
             write_mp4(root / "images" / f"{name}_clip.mp4", [picture for picture, _ in pairs])
             volume = np.stack([mask.T for _, mask in pairs], axis=-1)
             nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), root / "segmentations" / f"{name}_seg.nii.gz")
-            values = (name, "50", "Female", "1", "12", "left", "3", "solid or almost completely solid")
-            values += ("hyperechoic or isoechoic", "wider-than-tall", "smooth", "none or large comet-tail artifacts")
-            values += ("benign", f"{name}_clip.mp4", f"{name}_seg.nii.gz")
+            values = [name, "50", "Female", "1", "12", "left", "3", "solid or almost completely solid"]
+            values += ["hyperechoic or isoechoic", "wider-than-tall", "smooth", "none or large comet-tail artifacts"]
+            values += ["benign", f"{name}_clip.mp4", f"{name}_seg.nii.gz"]
             writer.writerow(dict(zip(GUIDE_HEADER.split(","), values, strict=True)) | other)
 
 

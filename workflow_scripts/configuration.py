@@ -33,7 +33,11 @@ def first_fault(schema: str, value: Any) -> str | None:
 def describe_fault(fault: ValidationError) -> str:
     """Return one line for a fault: where, what is there, what was expected."""
     where = ".".join(str(part) for part in fault.absolute_path)
-    if fault.validator == "additionalProperties":
+    if (
+        fault.validator == "additionalProperties"
+        and isinstance(fault.schema, dict)
+        and isinstance(fault.instance, dict)
+    ):
         known = list(fault.schema.get("properties", {}))
         unknown = sorted(set(fault.instance) - set(known))[0]
         near = difflib.get_close_matches(unknown, known, 1)
@@ -104,7 +108,8 @@ def load_templates(paths: list[str]) -> list[dict[str, Any]]:
     Raises
     ------
     Refusal
-        When a file is missing or not what config/schemas/templates.schema.json asks for, or two templates share an id.
+        When a file is missing or not what config/schemas/templates.schema.json asks for, or two templates share a name
+        or an id.
     """
     templates: list[dict[str, Any]] = []
     for text in paths:
@@ -118,13 +123,15 @@ def load_templates(paths: list[str]) -> list[dict[str, Any]]:
         if fault := first_fault("templates.schema.json", found):
             raise Refusal(f"{path}: {fault}")
         templates += found["templates"]
+    names = [template["name"] for template in templates]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Refusal(f"scenarios.templates: {', '.join(twice)} is the name of two templates; give one another name")
     taken: dict[str, str] = {}
     for template in templates:
         for scenario_id in scenario_ids(template):
             if scenario_id in taken:
-                raise Refusal(
-                    f"templates {taken[scenario_id]} and {template['name']} both write {scenario_id}; change one id"
-                )
+                both = f"{taken[scenario_id]} and {template['name']}"
+                raise Refusal(f"templates {both} both write {scenario_id}; give one another id")
             taken[scenario_id] = template["name"]
     return templates
 

@@ -95,9 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     open_cases = [case for case in sorted(quarantined(lost)) if case[1] not in args.spec[case[0]]["accept"]]
     if open_cases:
         names = ", ".join(repr(case_id) for _, case_id in open_cases)
-        print(
-            f"{len(open_cases)} cases are in quarantine. Mend them, or accept them under their data set: accept: [{names}]"
-        )
+        print(f"{len(open_cases)} cases are in quarantine: mend them, or write in the configuration: accept: [{names}]")
         sys.exit(1)
     print("Nothing is in quarantine that was not accepted.")
 

@@ -53,17 +53,18 @@ def prepare_frame(image: np.ndarray, mask: np.ndarray | None, spec: dict[str, An
     FieldNotFound
         When the picture has no ultrasound field.
     """
-    field = find_field(image) if spec["field_of_view"] else np.ones(image.shape[:2], bool)
+    field = find_field(image)  # stored in any case: no scenario shows what is outside it
+    shown = field if spec["field_of_view"] else np.ones(image.shape[:2], bool)
     overlay = np.zeros(image.shape[:2], bool)
     grey = to_grey(image)
     if spec["overlays"]:
         grey, overlay = remove_overlays(image, field)
-    x, y, width, height = cv2.boundingRect(field.astype(np.uint8))
+    x, y, width, height = cv2.boundingRect(shown.astype(np.uint8))
     box = np.s_[y : y + height, x : x + width]
-    clean = np.where(field, grey, 0)[box]
+    clean = np.where(shown, grey, 0)[box]
     clean = reduce_speckle(clean, spec["speckle"])
-    clean = adjust_contrast(clean, field[box], spec["contrast"])
-    inside = None if mask is None else np.where(field, mask, 0)[box].astype(np.uint8)
+    clean = adjust_contrast(clean, shown[box], spec["contrast"])
+    inside = None if mask is None else np.where(shown, mask, 0)[box].astype(np.uint8)
     picture, small, affine = resize_keeping_aspect(clean, inside, tuple(spec["size"]))
     affine = affine + np.array([[0, 0, x], [0, 0, y]])  # from the cut field to the whole frame
     kept = None if mask is None else float((mask[field] > 0).sum() / max(1, int((mask > 0).sum())))

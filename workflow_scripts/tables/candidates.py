@@ -6,7 +6,7 @@ from workflow_scripts.tables.table import column
 
 SCHEMA = pa.schema(
     [
-        column("template", pa.string(), "the template's id"),
+        column("template", pa.string(), "the template's name"),
         column("rank", pa.int32(), "0 is tried first"),
         column("dataset", pa.string(), "the data set"),
         column("case_id", pa.string(), "the case"),

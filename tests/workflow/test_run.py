@@ -1,0 +1,138 @@
+"""A run as its user sees it: from any folder, to the end, the same on any number of cores, whole after a kill."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.workflow.conftest import Lab
+from workflow_scripts.tables import cases
+from workflow_scripts.tables.table import read_rows
+
+
+def fresh(lab: Lab) -> Lab:
+    """Throw away what the run has made."""
+    shutil.rmtree(lab.place / "results")
+    shutil.rmtree(lab.place / ".snakemake")
+    return lab
+
+
+def test_what_a_run_says_and_leaves(finished: Lab) -> None:
+    summary = json.loads((finished.place / "results" / "report" / "summary.json").read_text())
+    assert (summary["cases"]["in"], summary["cases"]["out"], summary["cases"]["quarantined"]) == (13, 12, 1)
+    scenarios = json.loads((finished.place / "results" / "scenarios" / "scenarios.json").read_text())
+    assert {"scenario_010", "scenario_020"} <= {scenario["id"] for scenario in scenarios}
+    for scenario in scenarios:
+        assert (finished.place / "results" / "scenarios" / scenario["image_file"]).is_file()
+    assert (finished.place / "results" / "report" / "index.html").stat().st_size > 10_000
+    notice = (finished.place / "results" / "datasets" / "thyroid-cineclip" / "NOTICE.txt").read_text()
+    assert "Redistribution: forbidden" in notice
+    assert "AIMI" in notice
+
+
+def test_one_core_and_two_cores_and_other_chunks_give_the_same(lab: Lab, finished: Lab) -> None:
+    fresh(lab).ran(cores=1)
+    assert lab.products() == finished.products()
+    text = (lab.place / "mine.yaml").read_text()
+    (lab.place / "mine.yaml").write_text(
+        text.replace("n_chunks: 3", "n_chunks: 1").replace("n_chunks: 2", "n_chunks: 5")
+    )
+    lab.ran()
+
+    def gathered(lab: Lab) -> dict[str, bytes]:
+        whole = lab.products()
+        return {name: data for name, data in whole.items() if name.startswith(("scenarios/", "report/"))}
+
+    assert gathered(lab) == gathered(finished)
+
+
+def test_the_end_says_where_to_look(lab: Lab) -> None:
+    done = fresh(lab).run()
+    assert "13 in, 12 out, 1 in quarantine" in done.stdout
+    assert f"{lab.place}/results/scenarios/scenarios.json" in done.stdout
+    assert f"{lab.place}/results/report/index.html" in done.stdout
+
+
+def test_a_trial_takes_the_first_cases(lab: Lab) -> None:
+    fresh(lab).ran("--config", "limit=2")
+    rows = read_rows(lab.place / "results" / "datasets" / "clinic" / "cases.parquet", cases.SCHEMA)
+    assert [row["case_id"] for row in rows] == ["1", "2"]
+
+
+def test_check_says_what_is_wrong_and_ends_with_one_until_it_is_accepted(lab: Lab) -> None:
+    (lab.clinic / "7_1.jpg").unlink()
+    done = fresh(lab).run("check")
+    assert done.returncode == 1
+    assert "7.xml: no picture with its case; mend: add 7_1.jpg" in done.stdout
+    assert "about" in done.stdout
+    assert "free" in done.stdout
+    text = (lab.place / "mine.yaml").read_text()
+    (lab.place / "mine.yaml").write_text(text.replace("kind: ddti", "kind: ddti\n    accept: ['7']"))
+    assert lab.run("check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("{}", "no data set is named"),
+        ("datasets: {clinic: {kind: ddti, root: data/nowhere}}", "data/nowhere is not a folder"),
+        ("datasets: {clinic: {kind: ddti, root: data/clips}}", "no <n>.xml found; expected a folder with"),
+        ("datasets: {thyroid-cineclip: {root: data/clinic}}", "no metadata.csv found; expected dataset.hdf5"),
+        ("datasets: {clinic: {kind: ddti, rot: data}}", "rot is not an option; did you mean root?"),
+    ],
+)
+def test_a_wrong_setting_stops_with_one_line(lab: Lab, config: str, expected: str) -> None:
+    (lab.place / "mine.yaml").write_text(config)
+    done = fresh(lab).run()
+    assert done.returncode == 1
+    (line,) = {line for line in done.stdout.splitlines() if line.startswith("casebook: ")}
+    assert expected in line or expected in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_results_that_may_not_be_passed_on_are_not_written_where_git_would_track_them(lab: Lab) -> None:
+    fresh(lab)
+    subprocess.run(["git", "init", "--quiet", str(lab.place)], check=True)
+    done = lab.run()
+    assert done.returncode == 1
+    assert "would be tracked by git" in done.stdout
+    assert not list((lab.place / "results").rglob("*.parquet"))
+    (lab.place / ".gitignore").write_text("/results/\n")
+    lab.ran()
+
+
+def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(lab: Lab, finished: Lab) -> None:
+    process = subprocess.Popen(
+        fresh(lab).command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list((lab.place / "results").rglob("frames/*.parquet")):  # in the middle of the chunks
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (lab.place / "results" / "report").exists()
+    assert "LockException" in lab.run().stdout
+    assert lab.run("--unlock").returncode == 0
+    lab.ran()
+    assert lab.products() == finished.products()
+
+
+def test_a_job_that_is_killed_leaves_nothing_half_written(lab: Lab, finished: Lab) -> None:
+    """A job dies by SIGKILL while it writes; the run fails, and the same command ends as if nothing had been."""
+    fresh(lab)
+    script = lab.repository / "workflow_scripts" / "frames" / "extract_frames.py"
+    whole = script.read_text()
+    dying = "        import os, signal\n        os.kill(os.getpid(), signal.SIGKILL)\n        if void:\n"
+    assert "        if void:\n" in whole
+    script.write_text(whole.replace("        if void:\n", dying))
+    assert lab.run().returncode == 1
+    assert not list((lab.place / "results").rglob("frames/[0-9]*.parquet"))
+    script.write_text(whole)
+    lab.ran()
+    assert lab.products() == finished.products()

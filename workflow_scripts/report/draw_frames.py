@@ -1,0 +1,115 @@
+"""A few frames of a data set as pictures in a page: the expert's outline, what was blanked, what a model sees."""
+
+import base64
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+
+from workflow_scripts.files import natural
+from workflow_scripts.imaging.stills import decode_picture, encode_png, read_still
+from workflow_scripts.tables.table import planned, stream_rows
+
+SAMPLED_CASES = 12
+CUT_FRAMES = 3
+
+
+def spread(items: Sequence[str], n: int) -> list[str]:
+    """Return at most `n` of `items`, evenly spread from the first to the last."""
+    if len(items) <= n:
+        return list(items)
+    return [items[round(k * (len(items) - 1) / (n - 1))] for k in range(n)]
+
+
+def choose_samples(folder: Path, through: Collection[str]) -> list[str]:
+    """Return the frames to draw: the middle outlined one of some cases, and those whose outline was cut the most.
+
+    A case without outlines gives the middle one of all its frames.
+    """
+    sampled = spread(sorted(through, key=natural), SAMPLED_CASES)
+    ready: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+    cut: list[tuple[float, tuple, str]] = []
+    for path in planned(folder, "inputs"):
+        for row in stream_rows(path, ["frame_id", "case_id", "mask_kept"]):
+            kept = row["mask_kept"]
+            if row["case_id"] in sampled:
+                ready[row["case_id"]].append((row["frame_id"], kept is not None))
+            if row["case_id"] in through and kept is not None and kept < 1:
+                cut.append((kept, natural(row["frame_id"]), row["frame_id"]))
+    chosen = []
+    for case in sampled:
+        frames = [frame for frame, outlined in ready[case] if outlined] or [frame for frame, _ in ready[case]]
+        chosen.append(frames[(len(frames) - 1) // 2])
+    return chosen + [frame for *_, frame in sorted(cut)[:CUT_FRAMES] if frame not in chosen]
+
+
+def pick_rows(paths: list[Path], frames: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of these frames; of the others no picture is read."""
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                if not set(frames).isdisjoint(file.read_row_group(group, ["frame_id"])["frame_id"].to_pylist()):
+                    yield from (row for row in file.read_row_group(group).to_pylist() if row["frame_id"] in frames)
+
+
+def draw_frames(folder: Path, root: Path, through: Collection[str]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the figures and the drawings of each sampled frame.
+
+    The drawings are pictures as data URIs, and paths of SVG to lay over them: no pixel is drawn upon.
+    """
+    chosen = choose_samples(folder, through)
+    inputs = {row["frame_id"]: row for row in pick_rows(planned(folder, "inputs"), chosen)}
+    frames = {row["frame_id"]: row for row in pick_rows(planned(folder, "frames"), chosen)}
+    for frame_id in chosen:
+        frame, ready = frames[frame_id], inputs[frame_id]
+        kept = ready["mask_kept"]
+        figures = {
+            **{key: frame[key] for key in ("case_id", "frame_id", "frame_index", "position", "height", "width")},
+            "mask_kept": None if kept is None else round(kept, 3),
+        }
+        pixels = decode_picture(ready["image"]["bytes"])
+        yield (
+            figures,
+            {
+                "source": data_uri(frame_png(frame, root)),
+                "source_box": f"0 0 {frame['width']} {frame['height']}",
+                "outline": outlines(stored(frame["mask"])),
+                "blanked": outlines(255 - decode_picture(ready["field"]["bytes"])),
+                "painted": outlines(stored(ready["overlay"])),
+                "input": data_uri(ready["image"]["bytes"]),
+                "input_box": f"0 0 {pixels.shape[1]} {pixels.shape[0]}",
+                "input_outline": outlines(stored(ready["mask"])),
+            },
+        )
+
+
+def frame_png(frame: dict[str, Any], root: Path) -> bytes:
+    """Return a frame's exact pixels as PNG; of a still that is a file neither metadata nor orientation come along."""
+    path = frame["image"]["path"]
+    return encode_png(read_still(root / path)) if path else frame["image"]["bytes"]
+
+
+def stored(picture: dict[str, Any] | None) -> np.ndarray | None:
+    """Return the pixels of a picture column, None where there are none."""
+    return decode_picture(picture["bytes"]) if picture else None
+
+
+def outlines(labels: np.ndarray | None) -> str:
+    """Return the path of SVG around every label of a mask, holes included; empty where there is none."""
+    if labels is None:
+        return ""
+    paths = []
+    for label in np.unique(labels[labels > 0]):
+        region = (labels == label).astype(np.uint8)
+        for contour in cv2.findContours(region, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[0]:
+            paths.append("M" + " ".join(f"{x},{y}" for x, y in contour[:, 0].tolist()) + "Z")
+    return "".join(paths)
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG as text that a page holds in itself."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,115 @@
+"""Write one self-contained page that shows what came out, and every figure in it as JSON."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from workflow_scripts import command
+from workflow_scripts.files import natural, write_beside
+from workflow_scripts.report.draw_frames import data_uri, draw_frames
+from workflow_scripts.report.summarise import Tables, read_tables, summarise_dataset, summarise_scenario
+from workflow_scripts.tables import scenarios
+from workflow_scripts.tables.table import read_rows
+
+HERE = Path(__file__).parent
+TEMPLATE, STYLE = "report.html", "report.css"
+
+Pictures = dict[str, Any]
+
+
+def summarise(datasets: Path, roots: dict[str, str], table: Path, kinds: dict[str, str]) -> tuple[dict, Pictures]:
+    """Return every figure of the report, and its pictures.
+
+    Parameters
+    ----------
+    datasets
+        Folder with one folder a data set.
+    table
+        The scenarios; their texts are in scenarios.json beside it.
+    kinds
+        The kind of each data set.
+    """
+    summary: dict[str, Any] = {"datasets": {}}
+    pictures: Pictures = {"frames": {}}
+    tables: dict[str, Tables] = {}
+    for name, kind in sorted(kinds.items()):
+        tables[name] = read_tables(datasets / name)
+        through, figures = summarise_dataset(name, kind, tables[name])
+        drawn = list(draw_frames(datasets / name, Path(roots[name]), through))
+        for sample, _ in drawn:
+            case = tables[name].cases[sample["case_id"]]
+            sample |= {key: case[key] for key in ("tirads_system", "tirads_level", "pathology")}
+        figures["samples"] = [sample for sample, _ in drawn]
+        figures["frames"]["drawn"] = len(drawn)
+        summary["datasets"][name] = figures
+        pictures["frames"][name] = {sample["frame_id"]: drawing for sample, drawing in drawn}
+    for figure in ("cases", "frames"):
+        total = sum((Counter(each[figure]) for each in summary["datasets"].values()), Counter[str]())
+        summary[figure] = {key: total[key] for key in next(iter(summary["datasets"].values()))[figure]}
+    summary["restricted"] = [
+        name for name, each in summary["datasets"].items() if each["card"]["redistribution"] != "allowed"
+    ]
+    rows = sorted(read_rows(table, scenarios.SCHEMA), key=lambda row: natural(row["scenario_id"]))
+    texts = {text["id"]: text for text in json.loads(table.with_name("scenarios.json").read_text(encoding="utf-8"))}
+    summary["scenarios"] = {
+        "asked": len(rows),
+        **{status: sum(row["status"] == status for row in rows) for status in ("filled", "refused")},
+        "entries": [
+            summarise_scenario(row, texts[row["scenario_id"]] if row["status"] == "filled" else {}, tables)
+            for row in rows
+        ],
+    }
+    pictures["scenarios"] = {
+        row["scenario_id"]: data_uri((table.parent / row["image"]["path"]).read_bytes()) for row in rows if row["image"]
+    }
+    return summary, pictures
+
+
+def shown(value: Any) -> Any:
+    """Return how a value stands in the page: what is not known says so, thousands are grouped."""
+    if value is None:
+        return "not known"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def render(summary: dict[str, Any], pictures: Pictures) -> str:
+    """Return the page of a summary."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = Markup((HERE / STYLE).read_text(encoding="utf-8"))
+    return environment.get_template(TEMPLATE).render(summary=summary, pictures=pictures, style=style)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the report."""
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--datasets", type=command.existing, required=True, help="folder with one folder a data set")
+    arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
+    arguments.add_argument("--scenarios", type=command.existing, required=True, help="table, scenarios.json beside it")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="kinds, limit as JSON")
+    arguments.add_argument("--page", type=Path, required=True, help="HTML to write")
+    arguments.add_argument("--summary", type=Path, required=True, help="JSON to write")
+    args = arguments.parse_args(argv)
+    log = command.start("write_report")
+    summary, pictures = summarise(args.datasets, args.roots, args.scenarios, args.spec["kinds"])
+    summary["limit"] = args.spec["limit"]
+    with write_beside(args.page) as page, write_beside(args.summary) as figures:
+        page.write_text(render(summary, pictures), encoding="utf-8")
+        figures.write_text(json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    log.info("%d cases in, %d out", summary["cases"]["in"], summary["cases"]["out"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""TI-RADS: the systems as data, one engine, grades with advice and reason."""
