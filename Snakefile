@@ -51,5 +51,17 @@ rule all:
         "<results>/report/provenance.json",
 
 
+rule scenarios:
+    """The scenarios and their pictures."""
+    input:
+        "<results>/scenarios/scenarios.json",
+
+
+rule report:
+    """The report and its figures."""
+    input:
+        "<results>/report/index.html",
+
+
 onsuccess:
     say_where_to_look()

@@ -81,7 +81,7 @@ def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     Raises
     ------
     Refusal
-        When the kind of a data set is not known.
+        When the kind of a data set is not known, or its folder is not there.
     """
     options = {}
     for name, own in sorted(config["datasets"].items()):
@@ -89,6 +89,8 @@ def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if not card_file(kind).is_file():
             known = ", ".join(sorted(path.stem.replace("_", "-") for path in CARDS.glob("*.yaml")))
             raise Refusal(f"datasets.{name}.kind: {kind} is not known; write one of {known}")
+        if not Path(own["root"]).is_dir():
+            raise Refusal(f"datasets.{name}.root: {own['root']} is not a folder; write where the data set lies")
         card = yaml.safe_load(card_file(kind).read_text(encoding="utf-8"))
         defaults = {
             "kind": kind,

@@ -15,7 +15,7 @@ from workflow_scripts.provenance import ROOT
 @pytest.fixture
 def config() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    return loaded | {"datasets": {"clinic-a": {"kind": "ddti", "root": "/data"}}}
+    return loaded | {"datasets": {"clinic-a": {"kind": "ddti", "root": "/"}}}
 
 
 def test_defaults_hold_every_option_of_the_schema(config: dict[str, Any]) -> None:
@@ -66,7 +66,7 @@ def test_a_wrong_option_is_one_line(
 
 
 def test_own_options_come_before_general_ones_and_the_cards(config: dict[str, Any]) -> None:
-    config["datasets"]["thyroid-cineclip"] = {"root": "/x", "frames": "middle", "n_chunks": 3}
+    config["datasets"]["thyroid-cineclip"] = {"root": "/", "frames": "middle", "n_chunks": 3}
     options = dataset_options(config)
     assert list(options) == ["clinic-a", "thyroid-cineclip"]
     assert options["thyroid-cineclip"]["kind"] == "thyroid-cineclip"
@@ -78,9 +78,14 @@ def test_a_name_that_is_no_kind_asks_for_one(config: dict[str, Any]) -> None:
     with pytest.raises(
         Refusal, match=r"datasets.clinic.kind: clinic is not known; write one of ddti, thyroid-cineclip"
     ):
-        dataset_options(config | {"datasets": {"clinic": {"root": "/x"}}})
+        dataset_options(config | {"datasets": {"clinic": {"root": "/"}}})
 
 
 def test_a_missing_template_file_is_named() -> None:
     with pytest.raises(Refusal, match="scenarios.templates: nothing.yaml is not a file"):
         load_templates(["nothing.yaml"])
+
+
+def test_a_missing_folder_is_named(config: dict[str, Any]) -> None:
+    with pytest.raises(Refusal, match="datasets.a.root: /no/where is not a folder"):
+        dataset_options(config | {"datasets": {"a": {"kind": "ddti", "root": "/no/where"}}})

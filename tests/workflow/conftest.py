@@ -101,7 +101,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Lab:
         shutil.copytree(source, target, ignore=ignore) if source.is_dir() else shutil.copy2(source, target)
     for number in range(1, 9):
         write_ddti_case(lab.clinic, number, {1: None}, tirads="2" if number % 2 else "5")
-    write_ddti_case(lab.clinic, 20, {1: '[{"points": [{"x": 1, "y'})
+    write_ddti_case(lab.clinic, 20, {1: '[{"points": [{"x": 1, "y'}, tirads="3")
     levels = {1: 2, 2: 2, 3: 5, 4: 5}
     rows = [
         row(f"{k}_", **{"ti-rads_echogenicity": 0 if level == 2 else 3, "ti-rads_shape": 0 if level == 2 else 3})

@@ -136,3 +136,13 @@ def test_a_job_that_is_killed_leaves_nothing_half_written(lab: Lab, finished: La
     script.write_text(whole)
     lab.ran()
     assert lab.products() == finished.products()
+
+
+def test_only_candidates_are_extracted_where_that_is_asked(lab: Lab) -> None:
+    text = (lab.place / "mine.yaml").read_text()
+    (lab.place / "mine.yaml").write_text(text.replace("kind: ddti", "kind: ddti\n    extract: candidates"))
+    fresh(lab).ran()
+    summary = json.loads((lab.place / "results" / "report" / "summary.json").read_text())
+    clinic = summary["datasets"]["clinic"]["cases"]
+    assert (clinic["in"], clinic["out"], clinic["not_asked_for"]) == (9, 8, 1)  # the one without a readable outline
+    assert not lab.ran()

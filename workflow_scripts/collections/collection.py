@@ -54,13 +54,19 @@ class Unusable(Exception):
         self.file, self.reason, self.mend = file, reason, mend
 
 
+TABLE = "(table)"  # stands in for the case where something is said of a whole table
+
+
 class WrongLayout(Exception):
     """The folder or one of its tables is not what this kind of data set ships."""
 
 
 @dataclass
 class Indexed:
-    """One case as its data set's files tell it: its row of the table, and what is wrong with it."""
+    """One case as its data set's files tell it: its row of the table, and what is wrong with it.
+
+    With `TABLE` for its name it is no case, but something to know of a whole table.
+    """
 
     case_id: str
     row: dict[str, Any] | None

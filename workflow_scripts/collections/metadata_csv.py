@@ -1,23 +1,20 @@
 """metadata.csv of the thyroid cine-clips, in either layout: rows, numbers and words, each checked as it is read."""
 
 import csv
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workflow_scripts.collections.collection import Unusable, WrongLayout
+from workflow_scripts.collections.collection import TABLE, Indexed, Unusable, WrongLayout
 from workflow_scripts.files import natural
-
-log = logging.getLogger(__name__)
 
 LATERALITY = ("isthmus", "left", "right")
 
 
-def read_table(path: Path, columns: tuple[str, ...], key: str) -> list[dict[str, str]]:
-    """Read metadata.csv; hyphens and underscores in its header are the same."""
+def read_table(path: Path, columns: tuple[str, ...], key: str) -> tuple[list[dict[str, str]], list[Indexed]]:
+    """Read metadata.csv (hyphens and underscores in its header are the same), and say what is strange about it."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -30,12 +27,15 @@ def read_table(path: Path, columns: tuple[str, ...], key: str) -> list[dict[str,
     wanted = [name.replace("-", "_") for name in columns]
     if missing := [name for name in wanted if name not in names.values()]:
         raise WrongLayout(f"{path}: column {', '.join(missing)} is missing; expected the header {','.join(columns)}")
-    if unknown := sorted(set(names.values()) - set(wanted)):
-        log.warning("%s: unknown columns are left out: %s", path, ", ".join(unknown))
+    unknown = sorted(set(names.values()) - set(wanted))
+    reason = f"unknown columns are left out: {', '.join(unknown)}"
+    remarks = (
+        [Indexed(TABLE, None, [Unusable(path.name, reason, "nothing, or correct their names")])] if unknown else []
+    )
     keys = [row[key] for row in rows]
     if twice := sorted({key for key in keys if keys.count(key) > 1}, key=natural):
         raise WrongLayout(f"{path}: {', '.join(twice)} stands in more than one row; expected one row a nodule")
-    return rows
+    return rows, remarks
 
 
 def number(row: Mapping[str, str], name: str, what: type, allowed: range | None = None) -> Any:

@@ -55,7 +55,9 @@ def open_case(root: Path, case: Mapping[str, Any]) -> Clip:
 
 def _index_shipped(root: Path, folder: Path, hashes: ContentHashes, limit: int | None) -> Iterator[Indexed]:
     path = folder / "dataset.hdf5"
-    rows = {row["annot_id"]: row for row in read_table(folder / "metadata.csv", SHIPPED, "annot_id")}
+    table, remarks = read_table(folder / "metadata.csv", SHIPPED, "annot_id")
+    rows = {row["annot_id"]: row for row in table}
+    yield from remarks
     with _stack(path) as file:
         ranges = runs(file["annot_id"][:])
         group, before = "", ("", "")

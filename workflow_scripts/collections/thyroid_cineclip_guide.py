@@ -29,9 +29,9 @@ COLUMNS = (
 
 def index(root: Path, folder: Path, hashes: ContentHashes, limit: int | None) -> Iterator[Indexed]:
     """Yield every clip of the table, and every video that the table does not know."""
-    rows = {
-        Path(row["image_filename"]).name: row for row in read_table(folder / "metadata.csv", COLUMNS, "image_filename")
-    }
+    table, remarks = read_table(folder / "metadata.csv", COLUMNS, "image_filename")
+    rows = {Path(row["image_filename"]).name: row for row in table}
+    yield from remarks
     clips = {path.name: path for path in (folder / "images").glob("*.mp4") if not path.name.startswith(".")}
     for name in sorted(rows.keys() | clips.keys(), key=natural)[:limit]:
         case = Indexed(re.sub(r"_clip$", "", Path(name).stem), None)

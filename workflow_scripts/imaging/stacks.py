@@ -23,7 +23,7 @@ def open_stack(path: Path) -> h5py.File:
         When it does not open: no HDF5, or cut off.
     """
     try:
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", locking=False)  # never written; network file systems may know no locks
     except OSError as error:
         raise UnreadableStack(f"{path}: not a whole HDF5 file ({error}); download it again") from None
 

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from workflow_scripts import command
-from workflow_scripts.collections.collection import Card, WrongLayout, card, find
+from workflow_scripts.collections.collection import TABLE, Card, WrongLayout, card, find
 from workflow_scripts.provenance import ContentHashes
 from workflow_scripts.tables import cases, quarantine
 from workflow_scripts.tables.quarantine import problem_row, quarantined
@@ -29,15 +29,13 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
     Refusal
         When the folder or a table in it is not what the kind ships.
     """
-    if not root.is_dir():
-        raise command.Refusal(f"datasets.{dataset}.root: {root} is not a folder; write where the data set lies")
     hashes = ContentHashes(root, cache)
     found, lost = [], []
     try:
         indexed = find(spec["kind"]).index(root, hashes, spec["limit"], read_groups(spec["groups"]))
         for case in tqdm(indexed, desc=f"index {dataset}", unit=" cases", mininterval=5):
             row = {"case_id": case.case_id, "dataset": dataset, "modality": card(spec["kind"]).modality}
-            status = "partial" if case.row else "quarantined"
+            status = "noticed" if case.case_id == TABLE else "partial" if case.row else "quarantined"
             lost += [problem_row("index_cases", row, status, problem) for problem in case.problems]
             if case.row:
                 found.append(row | case.row)

@@ -12,7 +12,9 @@ SCHEMA = pa.schema(
         column("case_id", pa.string(), "the case"),
         column("dataset", pa.string(), "the data set"),
         column("stage", pa.string(), "the rule that found it"),
-        column("status", pa.string(), "quarantined: the case is out; partial: it stays, without some of its pictures"),
+        column(
+            "status", pa.string(), "quarantined: the case is out; partial: it stays, with less; noticed: worth knowing"
+        ),
         column("file", pa.string(), "the file at fault, relative to the data set's root"),
         column("reason", pa.string(), "what is wrong"),
         column("mend", pa.string(), "what would mend it"),
