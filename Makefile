@@ -3,18 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 WORKERS ?= 2
+# LOCK=envs/lean.lock sets up without torch and its CUDA libraries: everything but train, predict and score.
+LOCK ?= envs/requirements.lock
 
 .PHONY: help setup demo test lint bench stress lock clean
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 setup: $(SETUP)  ## .venv from the lock, every file checked against its hash
-$(SETUP): envs/requirements.lock envs/uv.lock
+$(SETUP): $(LOCK) envs/uv.lock
 	@$(PYTHON) -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Casebook needs Python 3.11, 3.12 or 3.13 with venv; say which: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.lock
-	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes envs/requirements.lock
+	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK)
 	@touch $@
 
 demo: $(SETUP)  ## small synthetic data sets through the whole workflow
@@ -37,9 +39,11 @@ bench: $(SETUP)  ## what the stages cost, against what a user would write instea
 stress: $(SETUP)  ## the full counts of kills and mutated inputs
 	CASEBOOK_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress
 
+COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(SETUP)  ## rewrite the locks from pyproject.toml
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o envs/requirements.lock
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header envs/uv.in -o envs/uv.lock
+	$(COMPILE) pyproject.toml --group dev --group learning -o envs/requirements.lock
+	$(COMPILE) pyproject.toml --group dev -c envs/requirements.lock -o envs/lean.lock
+	$(COMPILE) envs/uv.in -o envs/uv.lock
 
 clean:  ## the demo and the environment; never results/
 	rm -rf demo .venv

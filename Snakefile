@@ -31,12 +31,16 @@ pathvars:
 wildcard_constraints:
     dataset=r"[a-z0-9][a-z0-9-]*",
     chunk=r"\d{3}",
+    model=r"[^/]+",
+    fold=r"\d+|given",
 
 
 include: "rules/common.smk"
 include: "rules/ingest.smk"
 include: "rules/frames.smk"
 include: "rules/preprocess.smk"
+include: "rules/segment.smk"
+include: "rules/metrics.smk"
 include: "rules/tirads.smk"
 include: "rules/scenarios.smk"
 include: "rules/report.smk"

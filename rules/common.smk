@@ -9,7 +9,7 @@ REQUIRED INPUTS:
 import json
 from pathlib import Path
 
-from workflow_scripts.configuration import card_version, check_config, dataset_options, load_templates
+from workflow_scripts.configuration import card_of, card_version, check_config, dataset_options, load_templates
 from workflow_scripts.files import listing
 from workflow_scripts.provenance import canonical_json, code_version, file_sha256, sha256
 
@@ -17,6 +17,22 @@ check_config(config)
 DATASETS = dataset_options(config)
 TEMPLATES = load_templates(config["scenarios"]["templates"])
 KINDS = {name: options["kind"] for name, options in DATASETS.items()}
+# What predicts masks of each data set: (model, fold) pairs. A fold's model predicts only those whom it has never seen.
+GIVEN = config["model"]["weights"]
+MODEL = Path(GIVEN).stem if GIVEN else f"{config['model']['architecture']}-{config['model']['encoder']}".lower()
+FOLDS = ["given"] if GIVEN else [str(k) for k in range(config["split"]["folds"] if config["split"]["cross_validate"] else 1)]
+PREDICTED = {
+    name: ([(MODEL, fold) for fold in FOLDS] if config["learn"] else [])
+    + ([("given-masks", "given")] if options["masks"] else [])
+    for name, options in DATASETS.items()
+}
+SCORED = {
+    "datasets": {name: sorted({model for model, _ in pairs}) for name, pairs in PREDICTED.items()},
+    "models": {
+        model: sorted({fold for pairs in PREDICTED.values() for other, fold in pairs if other == model})
+        for model in sorted({model for pairs in PREDICTED.values() for model, _ in pairs})
+    },
+}
 COMMANDS = set()  # every command that a rule runs
 RESULTS = workflow.pathvars.apply("<results>")
 # Where the data lie is no parameter: a data set that moved is the same data set.
@@ -35,8 +51,28 @@ def spec(rule):
                 "plan_chunks": lambda: {"n_chunks": own["n_chunks"], "extract": own["extract"]},
                 "extract_frames": lambda: {"kind": own["kind"], "frames": own["frames"]},
                 "preprocess_frames": lambda: config["preprocess"],
+                "split_cases": lambda: {
+                    "datasets": list(DATASETS),
+                    "folds": config["split"]["folds"],
+                    "seed": config["split"]["seed"],
+                    "given": config["split"]["given"],
+                },
+                "train_model": lambda: {
+                    **{
+                        name: config["model"][name]
+                        for name in ("architecture", "encoder", "encoder_weights", "epochs", "patience", "batch_size")
+                    },
+                    **{name: config["model"][name] for name in ("learning_rate", "seed", "threads")},
+                    "redistribution": {name: card_of(kind)["redistribution"] for name, kind in KINDS.items()},
+                },
+                "predict_masks": lambda: {
+                    "threads": config["model"]["threads"],
+                    "sha256": config["model"]["weights_sha256"],
+                },
+                "summarise_scores": lambda: SCORED | {"gates": config["gates"], "seed": config["split"]["seed"]},
+                "flag_cases": lambda: SCORED | {"gates": config["gates"]},
                 "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
-                "write_report": lambda: {"kinds": KINDS, "limit": config["limit"]},
+                "write_report": lambda: {"kinds": KINDS, "limit": config["limit"]} | SCORED,
                 "record_provenance": lambda: {
                     "config": config,
                     "templates": TEMPLATES,
@@ -89,7 +125,8 @@ def indexed(pattern):
         for dataset in [wildcards.dataset] if "dataset" in wildcards.keys() else DATASETS:
             chunks = sorted(path.stem for path in plan(dataset).glob("*.parquet"))
             for chunk in chunks if "{chunk}" in pattern else [None]:
-                found.append(pattern.format(dataset=dataset, chunk=chunk))
+                for model, fold in PREDICTED[dataset] if "{model}" in pattern else [(None, None)]:
+                    found.append(pattern.format(dataset=dataset, chunk=chunk, model=model, fold=fold))
         return sorted(set(found))
 
     return behind_the_plan

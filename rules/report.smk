@@ -8,6 +8,9 @@ OUTPUTS:
     <results>/report/provenance.json
 """
 
+TRAINED = FOLDS if config["learn"] and not GIVEN else []  # the folds whose models this run trains
+MASKS = indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet")
+
 
 rule write_report:
     """Write one self-contained page, and every figure in it as JSON."""
@@ -23,6 +26,17 @@ rule write_report:
         preprocessed=indexed("<results>/datasets/{dataset}/quarantine/preprocess_frames/{chunk}.parquet"),
         grades=indexed("<results>/datasets/{dataset}/grades.parquet"),
         graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet"),
+        review=["<results>/review/scores.json", "<results>/review/flags.parquet"] if SCORED["models"] else [],
+        masks=MASKS,
+        imported=lambda wildcards: [
+            path.replace("/masks/given-masks/given/", "/quarantine/import_masks/")
+            for path in MASKS(wildcards)
+            if "/given-masks/" in path
+        ],
+        scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
+        folds="<results>/model/folds.parquet" if TRAINED else [],
+        histories=expand("<results>/model/{model}/fold-{fold}.parquet", model=MODEL, fold=TRAINED),
+        trained=expand("<results>/model/{model}/fold-{fold}.json", model=MODEL, fold=TRAINED),
     output:
         page="<results>/report/index.html",
         summary="<results>/report/summary.json",
@@ -42,6 +56,7 @@ rule write_report:
     shell:
         "python -m workflow_scripts.report.write_report"
         " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --scenarios {input.scenarios:q} --spec {params.spec:q}"
+        " --review {RESULTS:q}/review --models {RESULTS:q}/model"
         " --page {output.page:q} --summary {output.summary:q} &> {log:q}"
 
 

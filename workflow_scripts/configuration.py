@@ -70,9 +70,15 @@ def card_file(kind: str) -> Path:
     return CARDS / f"{kind.replace('-', '_')}.yaml"
 
 
+def card_of(kind: str) -> dict[str, Any]:
+    """Return what a card says."""
+    values: dict[str, Any] = yaml.safe_load(card_file(kind).read_text(encoding="utf-8"))
+    return values
+
+
 def card_version(kind: str) -> str:
     """Return a hash of what a card says."""
-    return sha256(canonical_json(yaml.safe_load(card_file(kind).read_text(encoding="utf-8"))))[:16]
+    return sha256(canonical_json(card_of(kind)))[:16]
 
 
 def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -91,13 +97,14 @@ def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
             raise Refusal(f"datasets.{name}.kind: {kind} is not known; write one of {known}")
         if not Path(own["root"]).is_dir():
             raise Refusal(f"datasets.{name}.root: {own['root']} is not a folder; write where the data set lies")
-        card = yaml.safe_load(card_file(kind).read_text(encoding="utf-8"))
+        card = card_of(kind)
         defaults = {
             "kind": kind,
             "frames": config["frames"],
             "extract": card["extract"],
             "n_chunks": card["n_chunks"],
             "groups": None,
+            "masks": None,
             "accept": [],
         }
         options[name] = defaults | own

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from workflow_scripts.tables import cases, grades, quarantine
 from workflow_scripts.tables.table import planned, read_many, read_rows, stream_rows
 
 STAGES = ("index_cases", "extract_frames", "preprocess_frames", "grade_nodules")
+IMPORT = "import_masks"  # beside the way of a case: what was wrong with a mask that the user gave
+GIVEN_MASKS = "given-masks"  # what they go by among the models
 UNSHOWN = {"counts", "layout", "stages", "n_chunks"}  # of a card
 UNDETERMINED = "cannot be determined"
 LABELS = ("label_source", "pathology", "tirads_system", "tirads_level", "size_mm", "laterality", "age", "sex")
@@ -30,9 +32,10 @@ class Tables:
     problems: list[dict[str, Any]]  # rows of quarantine
 
 
-def read_tables(folder: Path) -> Tables:
-    """Read the tables of the data set under `folder`; pictures are not read."""
-    by_chunk = [path for stage in STAGES[1:3] for path in planned(folder, f"quarantine/{stage}")]
+def read_tables(folder: Path, scored_with: Collection[str]) -> Tables:
+    """Read the tables of the data set under `folder`, scored with these models; pictures are not read."""
+    stages = [*STAGES[1:3], *([IMPORT] if GIVEN_MASKS in scored_with else [])]
+    by_chunk = [path for stage in stages for path in planned(folder, f"quarantine/{stage}")]
     whole = [folder / "quarantine" / f"{stage}.parquet" for stage in (STAGES[0], STAGES[3])]
     return Tables(
         cases={row["case_id"]: row for row in read_rows(folder / "cases.parquet", cases.SCHEMA)},
@@ -67,7 +70,8 @@ def follow_cases(name: str, tables: Tables) -> tuple[set[str], dict[str, Any]]:
         When the cases in are not the cases out and those in quarantine and those not asked for: one went astray.
     """
     left_at: dict[str, str] = {}
-    for row in sorted(tables.problems, key=lambda row: STAGES.index(row["stage"])):
+    on_the_way = [row for row in tables.problems if row["stage"] in STAGES]
+    for row in sorted(on_the_way, key=lambda row: STAGES.index(row["stage"])):
         if row["status"] == "quarantined":
             left_at.setdefault(row["case_id"], row["stage"])
     found = tables.cases.keys() | {case for case, stage in left_at.items() if stage == STAGES[0]}
@@ -93,7 +97,7 @@ def follow_cases(name: str, tables: Tables) -> tuple[set[str], dict[str, Any]]:
         "out": len(through),
         "quarantined": len(left_at),
         "not_asked_for": len(not_asked),
-        "partial": len({row["case_id"] for row in tables.problems if row["status"] == "partial"} & through),
+        "partial": len({row["case_id"] for row in on_the_way if row["status"] == "partial"} & through),
     }
     return through, {"cases": counts, "flow": flow}
 
@@ -152,13 +156,14 @@ def most_common(counts: Counter[str], what: str) -> list[dict[str, Any]]:
 
 def group_problems(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of `quarantine` by stage, status and reason; reasons that differ in figures only are one."""
+    stages = (*STAGES, IMPORT)
     groups: dict[tuple[int, bool, str], list[dict[str, Any]]] = defaultdict(list)
     for row in problems:
         reason = re.sub(r"\d+(\.\d+)?", "…", row["reason"])
-        groups[STAGES.index(row["stage"]), row["status"] == "partial", reason].append(row)
+        groups[stages.index(row["stage"]), row["status"] == "partial", reason].append(row)
     return [
         {
-            "stage": STAGES[stage],
+            "stage": stages[stage],
             "status": "partial" if partial else "quarantined",
             "reason": reason if len({row["reason"] for row in rows}) > 1 else rows[0]["reason"],
             "cases": len({row["case_id"] for row in rows}),

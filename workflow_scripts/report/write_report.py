@@ -11,17 +11,21 @@ from markupsafe import Markup
 from workflow_scripts import command
 from workflow_scripts.files import natural, write_beside
 from workflow_scripts.report.draw_frames import data_uri, draw_frames
+from workflow_scripts.report.draw_overlays import draw_overlays
+from workflow_scripts.report.draw_scores import draw_charts
 from workflow_scripts.report.summarise import Tables, read_tables, summarise_dataset, summarise_scenario
+from workflow_scripts.report.summarise_segmentation import summarise_segmentation
 from workflow_scripts.tables import scenarios
 from workflow_scripts.tables.table import read_rows
 
 HERE = Path(__file__).parent
 TEMPLATE, STYLE = "report.html", "report.css"
+SEGMENTATION, SEGMENTATION_STYLE = "segmentation.html", "segmentation.css"  # of a run that scored something
 
 Pictures = dict[str, Any]
 
 
-def summarise(datasets: Path, roots: dict[str, str], table: Path, kinds: dict[str, str]) -> tuple[dict, Pictures]:
+def summarise(datasets: Path, roots: dict[str, str], table: Path, spec: dict[str, Any]) -> tuple[dict, Pictures]:
     """Return every figure of the report, and its pictures.
 
     Parameters
@@ -30,14 +34,14 @@ def summarise(datasets: Path, roots: dict[str, str], table: Path, kinds: dict[st
         Folder with one folder a data set.
     table
         The scenarios; their texts are in scenarios.json beside it.
-    kinds
-        The kind of each data set.
+    spec
+        `kinds`: the kind of each data set; `datasets`: the models that each is scored with.
     """
     summary: dict[str, Any] = {"datasets": {}}
     pictures: Pictures = {"frames": {}}
     tables: dict[str, Tables] = {}
-    for name, kind in sorted(kinds.items()):
-        tables[name] = read_tables(datasets / name)
+    for name, kind in sorted(spec["kinds"].items()):
+        tables[name] = read_tables(datasets / name, spec["datasets"][name])
         through, figures = summarise_dataset(name, kind, tables[name])
         drawn = list(draw_frames(datasets / name, Path(roots[name]), through))
         for sample, _ in drawn:
@@ -78,6 +82,11 @@ def shown(value: Any) -> Any:
     return f"{value:,}" if isinstance(value, int) else value
 
 
+def shown_gate(value: float) -> str:
+    """Return how a gate stands in the page: two decimals, or all it has."""
+    return max(f"{value:.2f}", f"{value:g}", key=len)
+
+
 def render(summary: dict[str, Any], pictures: Pictures) -> str:
     """Return the page of a summary."""
     environment = Environment(
@@ -88,8 +97,16 @@ def render(summary: dict[str, Any], pictures: Pictures) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = Markup((HERE / STYLE).read_text(encoding="utf-8"))
-    return environment.get_template(TEMPLATE).render(summary=summary, pictures=pictures, style=style)
+    environment.filters["three"] = lambda value: None if value is None else f"{value:.3f}"
+    environment.filters["gate"] = shown_gate
+    style, section = (HERE / STYLE).read_text(encoding="utf-8"), ""
+    if scored := summary.get("segmentation"):
+        style += (HERE / SEGMENTATION_STYLE).read_text(encoding="utf-8")
+        charts = {model: draw_charts(figures) for model, figures in scored["models"].items()}
+        asked = {"summary": scored, "pictures": pictures["segmentation"], "charts": charts}
+        section = Markup(environment.get_template(SEGMENTATION).render(asked))
+    asked = {"summary": summary, "pictures": pictures, "style": Markup(style), "segmentation": section}
+    return environment.get_template(TEMPLATE).render(asked)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -98,13 +115,18 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--datasets", type=command.existing, required=True, help="folder with one folder a data set")
     arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
     arguments.add_argument("--scenarios", type=command.existing, required=True, help="table, scenarios.json beside it")
-    arguments.add_argument("--spec", type=command.json_argument, required=True, help="kinds, limit as JSON")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="kinds, limit, datasets, models as JSON")
+    arguments.add_argument("--review", type=Path, help="folder with scores.json, flags.parquet; where models were scored")
+    arguments.add_argument("--models", type=Path, help="folder with folds.parquet and models; where one was trained")
     arguments.add_argument("--page", type=Path, required=True, help="HTML to write")
     arguments.add_argument("--summary", type=Path, required=True, help="JSON to write")
     args = arguments.parse_args(argv)
     log = command.start("write_report")
-    summary, pictures = summarise(args.datasets, args.roots, args.scenarios, args.spec["kinds"])
+    summary, pictures = summarise(args.datasets, args.roots, args.scenarios, args.spec)
     summary["limit"] = args.spec["limit"]
+    if args.spec["models"]:
+        summary["segmentation"] = summarise_segmentation(args.datasets, args.review, args.models, args.spec)
+        pictures["segmentation"] = draw_overlays(args.datasets, args.roots, summary["segmentation"]["models"])
     with write_beside(args.page) as page, write_beside(args.summary) as figures:
         page.write_text(render(summary, pictures), encoding="utf-8")
         figures.write_text(json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

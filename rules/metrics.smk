@@ -1,0 +1,85 @@
+"""
+From masks to figures: how good, on how many, and which cases to look at.
+
+REQUIRED INPUTS:
+    <results>/datasets/{dataset}/chunks/, frames/, masks/{model}/{fold}/{chunk}.parquet
+    <results>/model/folds.parquet, where a model is trained
+OUTPUTS:
+    <results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet
+    <results>/review/scores.json
+    <results>/review/flags.parquet
+"""
+
+
+rule score_masks:
+    """Score the predicted masks of one chunk against the experts' outlines."""
+    input:
+        frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
+        chunk="<results>/datasets/{dataset}/chunks/{chunk}.parquet",
+        masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
+        folds=lambda wildcards: [] if wildcards.fold == "given" else "<results>/model/folds.parquet",
+    output:
+        scores="<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet",
+    log:
+        "<logs>/score_masks/{dataset}/{model}/{fold}/{chunk}.log",
+    benchmark:
+        "<benchmarks>/score_masks/{dataset}/{model}/{fold}/{chunk}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("metrics.score_masks"),
+    message:
+        "Scoring {wildcards.model} on {wildcards.dataset}, chunk {wildcards.chunk}"
+    shell:
+        "python -m workflow_scripts.metrics.score_masks"
+        " --frames {input.frames:q} --chunk {input.chunk:q} --masks {input.masks:q} --folds {input.folds:q}"
+        " --dataset {wildcards.dataset} --scores {output.scores:q} &> {log:q}"
+
+
+rule summarise_scores:
+    """Summarise the scores with intervals over groups, and hold them against the gates."""
+    input:
+        scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
+    output:
+        summary="<results>/review/scores.json",
+    log:
+        "<logs>/summarise_scores.log",
+    benchmark:
+        "<benchmarks>/summarise_scores.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("summarise_scores"),
+        code=code("metrics.summarise_scores"),
+    message:
+        "Summarising the scores"
+    shell:
+        "python -m workflow_scripts.metrics.summarise_scores"
+        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --summary {output.summary:q} &> {log:q}"
+
+
+rule flag_cases:
+    """Flag the cases under the gates for review, with the reason in words."""
+    input:
+        scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
+        masks=indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet"),
+        frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
+    output:
+        flags="<results>/review/flags.parquet",
+    log:
+        "<logs>/flag_cases.log",
+    benchmark:
+        "<benchmarks>/flag_cases.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("flag_cases"),
+        code=code("metrics.flag_cases"),
+    message:
+        "Flagging cases for review"
+    shell:
+        "python -m workflow_scripts.metrics.flag_cases"
+        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --flags {output.flags:q} &> {log:q}"

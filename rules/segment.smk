@@ -1,0 +1,117 @@
+"""
+From inputs to masks: nobody's patient on both sides.
+
+REQUIRED INPUTS:
+    <results>/datasets/{dataset}/chunks/, frames/, inputs/
+OUTPUTS:
+    <results>/model/folds.parquet
+    <results>/model/{model}/fold-{fold}.safetensors, fold-{fold}.parquet (history), fold-{fold}.json (card)
+    <results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet
+"""
+
+
+rule split_cases:
+    """Deal the cases with reference masks into folds by patient; groups that share near-duplicate pictures are one."""
+    input:
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
+        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
+        given=config["split"]["given"] or [],
+    output:
+        folds="<results>/model/folds.parquet",
+    log:
+        "<logs>/split_cases.log",
+    benchmark:
+        "<benchmarks>/split_cases.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(2),
+    params:
+        spec=spec("split_cases"),
+        code=code("segment.split_cases"),
+    message:
+        "Splitting by patient"
+    shell:
+        "python -m workflow_scripts.segment.split_cases"
+        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --folds {output.folds:q} &> {log:q}"
+
+
+rule train_model:
+    """Train the model that one fold is held out from."""
+    input:
+        folds="<results>/model/folds.parquet",
+        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
+    output:
+        weights="<results>/model/{model}/fold-{fold}.safetensors",
+        history="<results>/model/{model}/fold-{fold}.parquet",
+        card="<results>/model/{model}/fold-{fold}.json",
+    log:
+        "<logs>/train_model/{model}/{fold}.log",
+    benchmark:
+        "<benchmarks>/train_model/{model}/{fold}.jsonl"
+    threads: config["model"]["threads"]
+    resources:
+        mem_mb=memory(6),
+    params:
+        spec=spec("train_model"),
+        code=code("segment.train_model"),
+        cards=cards,
+    message:
+        "Training {wildcards.model} without fold {wildcards.fold}"
+    shell:
+        "python -m workflow_scripts.segment.train_model"
+        " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --fold {wildcards.fold}"
+        " --spec {params.spec:q} --code {params.code} --state {RESULTS:q}/cache/training"
+        " --weights {output.weights:q} --history {output.history:q} --card {output.card:q} 2>&1 | tee {log:q}"
+
+
+rule predict_masks:
+    """Segment one chunk with a model that has never seen its patients."""
+    input:
+        inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
+        weights=GIVEN or "<results>/model/{model}/fold-{fold}.safetensors",
+        folds=[] if GIVEN else "<results>/model/folds.parquet",
+    output:
+        masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
+    log:
+        "<logs>/predict_masks/{dataset}/{model}/{fold}/{chunk}.log",
+    benchmark:
+        "<benchmarks>/predict_masks/{dataset}/{model}/{fold}/{chunk}.jsonl"
+    threads: config["model"]["threads"]
+    resources:
+        mem_mb=memory(3),
+    params:
+        spec=spec("predict_masks"),
+        code=code("segment.predict_masks"),
+    message:
+        "Segmenting {wildcards.dataset}, chunk {wildcards.chunk}, with {wildcards.model} of fold {wildcards.fold}"
+    shell:
+        "python -m workflow_scripts.segment.predict_masks"
+        " --inputs {input.inputs:q} --folds {input.folds:q} --dataset {wildcards.dataset} --weights {input.weights:q}"
+        " --model {wildcards.model} --fold {wildcards.fold} --spec {params.spec:q} --masks {output.masks:q} &> {log:q}"
+
+
+rule import_masks:
+    """Take the masks that a user already has, so that they are scored like a model's."""
+    input:
+        frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
+        folder=lambda wildcards: DATASETS[wildcards.dataset]["masks"],
+    output:
+        masks="<results>/datasets/{dataset}/masks/given-masks/given/{chunk}.parquet",
+        quarantine="<results>/datasets/{dataset}/quarantine/import_masks/{chunk}.parquet",
+    log:
+        "<logs>/import_masks/{dataset}/{chunk}.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("segment.import_masks"),
+        listing=lambda wildcards: sha256(canonical_json(listing(Path(DATASETS[wildcards.dataset]["masks"])))),
+    message:
+        "Reading the given masks of {wildcards.dataset}, chunk {wildcards.chunk}"
+    shell:
+        "python -m workflow_scripts.segment.import_masks"
+        " --frames {input.frames:q} --folder {input.folder:q} --dataset {wildcards.dataset} --model given-masks"
+        " --masks {output.masks:q} --quarantine {output.quarantine:q} &> {log:q}"
+
+
+ruleorder: import_masks > predict_masks

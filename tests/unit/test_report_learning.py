@@ -1,0 +1,279 @@
+"""The segmentation in the report, on small tables made here; scores and flags are those of the commands themselves."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.report_tables import CLIPS, HEIGHT, HOSTILE, KINDS, STILLS, WIDTH, Run, outline, picture
+from tests.unit.test_report import Page, numbers
+from workflow_scripts.metrics import flag_cases, score_masks, summarise_scores
+from workflow_scripts.report.draw_scores import draw_curves, draw_distribution, round_step
+from workflow_scripts.report.summarise_segmentation import choose_frames, distribute, summarise_folds
+from workflow_scripts.report.write_report import shown_gate
+from workflow_scripts.tables import cases, folds, history, masks, quarantine, scores
+from workflow_scripts.tables.table import planned, read_rows, stream_rows, write_rows
+
+MODEL, GIVEN_MASKS = "unet-resnet18", "given-masks"
+SCORED = {
+    "models": {MODEL: ["0", "1"], GIVEN_MASKS: ["given"]},
+    "datasets": {"clinic-a": [GIVEN_MASKS, MODEL], "clips": [MODEL]},
+}
+HELD_OUT = {"1": 0, "5": 1, "6": 0, "7": 1, "1234": 0}
+BECAUSE = f"clinic-a/5 frame 1 ~ clips/7 frame 2 {HOSTILE} (correlation 0.94)"
+CARD = {
+    "architecture": "Unet", "encoder": "resnet18", "encoder_weights": "none: trained from nothing",
+    "input": "grey 64 x 64 pictures", "loss": "Dice + BCE", "trained_on": {"clinic-a": 2, "clips": 1},
+    "pictures": {"training": 9, "validation": 3}, "precision": "bfloat16", "device": "cpu",
+    "redistribution": "forbidden", "terms": "weights carry the terms of their data",
+}  # fmt: skip
+
+
+def predict(frame: dict[str, Any]) -> np.ndarray:
+    """Return the outline of `report_tables`, farther off the later the frame; of frame 39 nothing is found."""
+    index = frame["frame_index"]
+    return np.roll(outline((HEIGHT, WIDTH)), index // 4, axis=1) * (index != 39)
+
+
+def train(run: Run, fold: str, epochs: int, best: int) -> None:
+    folder = run.results / "model" / MODEL
+    rows = [
+        {name: (0.5 if epoch == best else 0.25) + k / 100 for k, name in enumerate(history.SCHEMA.names)}
+        | {"epoch": epoch}
+        for epoch in range(1, epochs + 1)
+    ]
+    write_rows(folder / f"fold-{fold}.parquet", rows, history.SCHEMA)
+    card = CARD | {"held_out_fold": fold, "epochs": {"trained": epochs, "best": best}}
+    card["validation"] = {"dice": rows[best - 1]["validation_dice"], "iou": rows[best - 1]["validation_iou"], "n": 3}
+    (folder / f"fold-{fold}.json").write_text(json.dumps(card))
+
+
+def learn(run: Run, scored: dict[str, Any] = SCORED) -> None:
+    """Write what the learning stages leave behind: folds, masks, scores, trainings, review."""
+    run.scored = scored
+    held_out = []
+    for name in sorted(scored["datasets"]):
+        for row in read_rows(run.results / "datasets" / name / "cases.parquet", cases.SCHEMA):
+            if (case := row["case_id"]) in HELD_OUT:
+                joined = {"group_id": "clinic-a/5", "joined_because": BECAUSE} if case in ("5", "7") else {}
+                where = {"dataset": name, "case_id": case, "fold": HELD_OUT[case]}
+                held_out.append({"group_id": f"{name}/{case}", "joined_because": None} | where | joined)
+    write_rows(run.results / "model" / "folds.parquet", held_out, folds.SCHEMA)
+    train(run, "0", epochs=12, best=7)
+    train(run, "1", epochs=1, best=1)
+    for name, models in scored["datasets"].items():
+        folder = run.results / "datasets" / name
+        for model, fold in [(model, fold) for model in models for fold in scored["models"][model]]:
+            for frames in planned(folder, "frames"):
+                predicted = [
+                    {key: frame[key] for key in ("frame_id", "case_id")}
+                    | {"model": model, "fold": fold, "mask": picture(predict(frame))}
+                    for frame in stream_rows(frames)
+                    if fold in ("given", str(HELD_OUT.get(frame["case_id"], 0)))
+                ]
+                path = folder / "masks" / model / fold / frames.name
+                write_rows(path, predicted, masks.SCHEMA)
+                plan, split = folder / "chunks" / frames.name, run.results / "model" / "folds.parquet"
+                rows, _ = score_masks.score_masks(frames, plan, path, split, name)
+                write_rows(folder / "scores" / model / fold / frames.name, rows, scores.SCHEMA)
+            for frames in planned(folder, "frames") if model == GIVEN_MASKS else []:
+                write_rows(folder / "quarantine" / "import_masks" / frames.name, [], quarantine.SCHEMA)
+    review(run)
+
+
+def review(run: Run) -> None:
+    spec = json.dumps(run.scored | {"gates": {"dice": 0.8, "iou": 0.7}, "seed": 0})
+    asked = ["--datasets", str(run.results / "datasets"), "--spec", spec]
+    summarise_scores.main([*asked, "--summary", str(run.results / "review" / "scores.json")])
+    flag_cases.main([*asked, "--flags", str(run.results / "review" / "flags.parquet")])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Run(tmp_path, {"clinic-a": STILLS, "clips": CLIPS}, KINDS)
+    learn(made)
+    return made
+
+
+def text_of(page: str) -> str:
+    return re.sub(r"\s+", " ", Page(page).text)
+
+
+def test_nothing_scored_leaves_the_page_as_it_was(run: Run, tmp_path: Path) -> None:
+    bare = Run(tmp_path / "bare", {"clinic-a": STILLS, "clips": CLIPS}, KINDS)
+    run.scored = bare.scored
+    page, summary = run.report()
+    assert (page, summary) == bare.report()
+    assert "segmentation" not in summary
+    assert "egmentation" not in page
+    assert ".overlays" not in page
+
+
+def test_every_figure_on_the_page_is_in_the_summary(run: Run) -> None:
+    page, summary = run.report()
+    visible = re.sub(r'<g class="ticks".*?</g>', "", page, flags=re.DOTALL)  # the scales of axes
+    known = numbers(json.dumps(summary))
+    assert numbers(Page(visible).text) <= known | {round(number, 3) for number in known}
+
+
+def test_the_summary_holds_the_scores_as_they_are(run: Run) -> None:
+    _, summary = run.report()
+    written = json.loads((run.results / "review" / "scores.json").read_text())
+    for model, figures in written["models"].items():
+        assert summary["segmentation"]["models"][model].items() >= figures.items()
+    trained = summary["segmentation"]["models"][MODEL]
+    assert [(training["fold"], training["best_epoch"]) for training in trained["trainings"]] == [("0", 7), ("1", 1)]
+    assert trained["trainings"][0]["card"]["redistribution"] == "forbidden"
+    assert sum(trained["distribution"]["dice"]["counts"]) == trained["overall"]["n_frames"] == 45
+    assert trained["outlined"] == {"clinic-a": 3, "clips": 42}
+
+
+def test_the_page_holds_together(run: Run) -> None:
+    page, _ = run.report()
+    found = Page(page)
+    assert all(source.startswith("data:image/png;base64,") or source[1:] in found.ids for source in found.sources)
+    assert len(found.ids) == len(set(found.ids))
+    labels = {name for names in re.findall(r'aria-labelledby="([^"]*)"', page) for name in names.split()}
+    assert labels
+    assert labels <= set(found.ids)
+    assert HOSTILE not in page
+
+
+def test_same_tables_same_bytes(run: Run) -> None:
+    assert run.report("one") == run.report("two")
+
+
+def test_verdicts_stand_in_words_with_the_policy(run: Run) -> None:
+    page, summary = run.report()
+    text = text_of(page)
+    figures = summary["segmentation"]["models"][MODEL]["overall"]["dice"]
+    low, high = figures["interval"]
+    assert f"mean Dice, 95 % interval {low:.3f} to {high:.3f}; gate 0.80 ? undecided {figures['mean']:.3f}" in text
+    assert summary["segmentation"]["empty_policy"] in text
+    assert summary["segmentation"]["gate_rule"] in text
+    assert "found nothing in 1 frame where the expert outlined a nodule" in text
+    assert {"pass", "undecided"} <= set(re.findall(r'class="tag (pass|fail|undecided)"', page))
+
+
+def test_what_was_given_may_have_seen_the_patients(run: Run) -> None:
+    text = text_of(run.report()[0])
+    trained, given = text.split(f" {GIVEN_MASKS} Given, not trained here. ")
+    assert "Whether these masks come from a model that has seen these patients is not known" in given
+    assert "Each scored frame was predicted by a model that never saw its group" in trained
+    assert "Training" not in given.split("Frames and masks")[0]
+
+
+def test_a_given_model_needs_no_folder_of_models(run: Run, tmp_path: Path) -> None:
+    one = Run(tmp_path / "given", {"clips": CLIPS}, {"clips": "thyroid-cineclip"})
+    learn(one, {"models": {"own": ["given"]}, "datasets": {"clips": ["own"]}})
+    (one.results / "model" / "folds.parquet").unlink()
+    page, summary = one.report()
+    assert "Whether this model has seen these patients is not known" in text_of(page)
+    assert "folds" not in summary["segmentation"]
+
+
+def test_flagged_cases_are_drawn_and_listed(run: Run) -> None:
+    page, summary = run.report()
+    flagged = summary["segmentation"]["models"][MODEL]["flagged"]
+    assert [(row["case_id"], row["worst_frame_id"]) for row in flagged["rows"]] == [("1234", "1234/39")]
+    assert [frame["frame_index"] for frame in flagged["drawn"]] == [39]
+    assert text_of(page).count(flagged["rows"][0]["reason"]) == 2
+    assert "The model found nothing." in page
+
+
+def test_outlines_lie_over_pixels_that_are_stored_once(run: Run) -> None:
+    page, summary = run.report()
+    overlays = re.findall(r'<use href="#(pixels-\d+)"/>\s+<path class="outline" d="([^"]*)".*?\n.*?d="([^"]*)"', page)
+    frames = summary["segmentation"]["models"]
+    assert len(overlays) == sum(
+        sum(len(own) for own in each["frames"].values()) + len(each["flagged"]["drawn"]) for each in frames.values()
+    )
+    assert len(re.findall(r'<image id="pixels-\d+"', page)) == len({name for name, *_ in overlays}) < len(overlays)
+    assert all(reference.startswith("M10,10") for _, reference, _ in overlays)
+    assert {drawn[:4] for *_, drawn in overlays} >= {"M10,", ""}
+
+
+def test_joined_groups_are_listed(run: Run) -> None:
+    page, summary = run.report()
+    (joined,) = summary["segmentation"]["folds"]["joined"]
+    assert joined == {"group_id": "clinic-a/5", "fold": 1, "cases": ["clinic-a/5", "clips/7"], "because": BECAUSE}
+    assert "Fold 1: 2 cases of 1 group." in text_of(page)
+    assert "correlation 0.94" in page
+    assert summarise_folds([])["joined"] == []
+
+
+def test_given_masks_that_were_refused_are_in_quarantine(run: Run) -> None:
+    lost = {"case_id": "1", "dataset": "clinic-a", "stage": "import_masks", "status": "partial", "file": "1_1.png"}
+    path = run.results / "datasets" / "clinic-a" / "quarantine" / "import_masks" / "001.parquet"
+    write_rows(path, [lost | {"reason": "another grid", "mend": "resize it"}], quarantine.SCHEMA)
+    page, summary = run.report()
+    assert "another grid" in page
+    assert summary["datasets"]["clinic-a"]["cases"]["partial"] == 1  # the case itself has lost nothing
+
+
+def test_a_model_without_a_scored_frame_says_so(run: Run, tmp_path: Path) -> None:
+    none = Run(tmp_path / "none", {"clinic-a": {"2": STILLS["2"]}}, {"clinic-a": "ddti"})
+    learn(none, {"models": {GIVEN_MASKS: ["given"]}, "datasets": {"clinic-a": [GIVEN_MASKS]}})
+    text = text_of(none.report()[0])
+    assert "No frame was scored." in text
+    assert "mean Dice, 95 % interval not known; gate 0.80 ? undecided not known" in text
+
+
+@pytest.mark.parametrize(
+    ("case_of", "worst", "median", "best"),
+    [
+        ("", "", "", ""),
+        ("a", "0", "", ""),
+        ("ab", "0", "", "1"),
+        ("abc", "0", "1", "2"),
+        ("abcdefghijk", "012", "456", "89A"),
+        ("aaaaaaaaabb", "09", "5", "8A"),  # neighbours in a clip are nearly one picture
+    ],
+)
+def test_frames_of_different_cases_are_chosen(case_of: str, worst: str, median: str, best: str) -> None:
+    rows = [
+        {"dataset": "d", "case_id": case, "frame_id": f"{place:X}", "dice": place / 20, "iou": 0.0}
+        for place, case in enumerate(case_of)
+    ]
+    chosen = {kind: "".join(row["frame_id"] for row in own) for kind, own in choose_frames(rows).items()}
+    assert chosen == {"worst": worst, "median": median, "best": best}
+
+
+def test_a_distribution_counts_every_value_once() -> None:
+    counted = distribute([0.0, 0.7, 0.7999999999999, 0.8, 0.81, 1.0], gate=0.8)
+    assert (counted["n"], counted["under"], sum(counted["counts"])) == (6, 2, 6)
+    assert [counted["counts"][k] for k in (0, 14, 15, 16, 19)] == [1, 1, 1, 2, 1]
+
+
+def test_the_gate_is_drawn_where_it_lies() -> None:
+    drawn = draw_distribution([0] * 16 + [4] + [0] * 3, {"gate": 0.8, "mean": 0.81, "interval": [0.8, 0.85]})
+    (bar,) = drawn["bars"]
+    assert bar["x"] == drawn["gate"] == drawn["interval"][0] < drawn["mean"]
+    assert (bar["y"], bar["height"]) == (drawn["top"], drawn["bottom"] - drawn["top"])
+    assert [tick["text"] for tick in drawn["x"]] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+    empty = draw_distribution([0] * 20, {"gate": 0.8, "mean": None, "interval": None})
+    assert (empty["bars"], empty["mean"], empty["interval"]) == ([], None, [])
+
+
+def test_curves_run_from_the_first_epoch_to_the_last() -> None:
+    rows = [{"epoch": epoch, "loss": 1 / epoch, "validation_loss": 2 / epoch} for epoch in (1, 2, 3, 4)]
+    drawn = draw_curves(rows, ["loss"], best=4)
+    assert drawn["best"] == drawn["right"]
+    assert drawn["lines"]["validation_loss"].startswith(f"M{drawn['left']},{drawn['top']} ")
+    assert drawn["marks"]["loss"] > drawn["marks"]["validation_loss"]
+    assert [tick["text"] for tick in drawn["x"]] == ["1", "2", "3", "4"]
+    once = draw_curves(rows[:1], ["loss"], best=1)
+    assert re.fullmatch(r"M(\S+) \1", once["lines"]["loss"])  # a dot
+
+
+@pytest.mark.parametrize(("top", "step"), [(0.7, 0.2), (1, 0.2), (1.6, 0.5), (4, 1), (60, 20), (49, 10), (0.0001, 2e-5)])
+def test_steps_are_round(top: float, step: float) -> None:
+    assert round_step(top) == pytest.approx(step)
+
+
+@pytest.mark.parametrize(("gate", "text"), [(0.8, "0.80"), (0.7, "0.70"), (0.815, "0.815"), (1, "1.00")])
+def test_a_gate_is_not_rounded(gate: float, text: str) -> None:
+    assert shown_gate(gate) == text

@@ -1,0 +1,1 @@
+"""From masks to figures: how good, on how many, and which cases to look at."""

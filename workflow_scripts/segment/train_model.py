@@ -1,0 +1,353 @@
+"""Train an encoder-decoder network with Dice + binary cross-entropy and Adam, without ever seeing the fold held out.
+
+Every epoch is kept outside the declared outputs, as safetensors and JSON, under a key of parameters, data and code: a run
+that was killed goes on from its last epoch and ends as an undisturbed one.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+from safetensors.torch import load_file, save_file
+
+from workflow_scripts import command
+from workflow_scripts.files import write_beside
+from workflow_scripts.imaging.stills import decode_picture
+from workflow_scripts.imaging.overlap import dice_of, iou_of
+from workflow_scripts.provenance import canonical_json, file_sha256, sha256
+from workflow_scripts.segment.augment import augment
+from workflow_scripts.segment.network import (
+    as_batch,
+    be_deterministic,
+    best_device,
+    build_network,
+    mixed_precision,
+    save_network,
+)
+from workflow_scripts.tables import folds, history
+from workflow_scripts.tables.table import planned, read_rows, stream_rows, write_rows
+
+FRAMES_A_CASE = (
+    8  # of a clip, so many frames spread over it: neighbours teach little, and a long clip would outweigh others
+)
+VALIDATION_SHARE = 0.12  # of the groups that are not held out
+
+
+@dataclass
+class Pictures:
+    """Pictures (n, H, W) uint8 with their masks (n, H, W) of {0, 1}, in a fixed order."""
+
+    frame_ids: list[str]
+    images: np.ndarray
+    masks: np.ndarray
+
+
+@dataclass
+class State:
+    """Where a training stands after an epoch."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_dice: float = -1.0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def deal(rows: list[dict[str, Any]], fold: int, seed: int) -> tuple[set, set]:
+    """Return the cases (dataset, case_id) to train on and those to validate on; the fold held out is in neither.
+
+    Validation takes whole groups, by a hash of the group's name: the same group validates whatever else is added.
+    """
+    if not any(row["fold"] == fold for row in rows):
+        last = max(row["fold"] for row in rows)
+        raise command.Refusal(
+            f"fold {fold} holds no case: the split has {last + 1} folds; write split.folds: {last + 1}"
+        )
+    groups = sorted(
+        {row["group_id"] for row in rows if row["fold"] != fold}, key=lambda group: sha256(f"{seed}/{group}")
+    )
+    validating = set(groups[: max(1, round(VALIDATION_SHARE * len(groups)))])
+    train, validate = set[tuple[str, str]](), set[tuple[str, str]]()
+    for row in rows:
+        if row["fold"] != fold:
+            (validate if row["group_id"] in validating else train).add((row["dataset"], row["case_id"]))
+    if not train:
+        raise command.Refusal(f"fold {fold}: no group is left to train on; lower split.folds, or add patients")
+    return train, validate
+
+
+def read_pictures(datasets: Path, cases: set[tuple[str, str]], name: str) -> Pictures:
+    """Return the outlined inputs of some cases, of a long case `FRAMES_A_CASE` spread over it.
+
+    Raises
+    ------
+    Refusal
+        When no mask holds a nodule, or every pixel of every mask does.
+    """
+    by_case: dict[tuple[str, str], list[str]] = {}
+    for dataset in sorted({dataset for dataset, _ in cases}):
+        for path in planned(datasets / dataset, "inputs"):
+            for row in stream_rows(path, ["frame_id", "case_id", "mask_kept"]):
+                if (dataset, row["case_id"]) in cases and row["mask_kept"] is not None:
+                    by_case.setdefault((dataset, row["case_id"]), []).append(row["frame_id"])
+    wanted = {
+        (dataset, frames[round(k)])
+        for (dataset, _), frames in by_case.items()
+        for k in np.linspace(0, len(frames) - 1, min(FRAMES_A_CASE, len(frames)))
+    }
+    found = {}
+    for dataset in sorted({dataset for dataset, _ in cases}):
+        for path in planned(datasets / dataset, "inputs"):
+            for row in stream_rows(path, ["frame_id", "image", "mask"]):
+                if (dataset, row["frame_id"]) in wanted:
+                    mask = (decode_picture(row["mask"]["bytes"]) > 0).astype(np.uint8)
+                    found[f"{dataset}/{row['frame_id']}"] = (decode_picture(row["image"]["bytes"]), mask)
+    names = sorted(found)
+    images, masks = (
+        np.stack([found[key][k] for key in names]) if names else np.zeros((0, 1, 1), np.uint8) for k in (0, 1)
+    )
+    if not masks.any() or masks.all():
+        raise command.Refusal(
+            f"{name}: the {len(names)} masks hold one class only ({'nodule' if names and masks.any() else 'background'});"
+            " training needs outlined nodules on a background: look at the masks in the report"
+        )
+    return Pictures(names, images, masks)
+
+
+def batches(count: int, size: int, order: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the indices of batches of `size`; the last is filled up from the start, so that no batch is smaller."""
+    for start in range(0, count, size):
+        yield np.take(order, np.arange(start, start + size), mode="wrap")
+
+
+def loss_of(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Return Dice loss, image by image, plus binary cross-entropy; logits and masks are (n, 1, H, W)."""
+    # smp pools over the batch: with the images as channels, its Dice is the mean over images.
+    dice = smp.losses.DiceLoss("multilabel")(logits.transpose(0, 1), masks.transpose(0, 1))
+    return dice + torch.nn.functional.binary_cross_entropy_with_logits(logits, masks)
+
+
+def overlap(logits: torch.Tensor, masks: np.ndarray) -> list[tuple[float, float]]:
+    """Return (Dice, IoU) of each picture whose mask is not empty, at probability 0.5."""
+    predicted = (logits.detach()[:, 0] > 0).cpu().numpy()
+    return [
+        (dice_of(tp, fp, fn), iou_of(tp, fp, fn))
+        for found, mask in zip(predicted, masks > 0, strict=True)
+        if mask.any()
+        for tp, fp, fn in [(int((found & mask).sum()), int((found & ~mask).sum()), int((~found & mask).sum()))]
+    ]
+
+
+class Trainer:
+    """A network with its optimiser, and where it stands."""
+
+    def __init__(self, spec: dict[str, Any], steps: int, folder: Path) -> None:
+        """Build the network, and go on where `folder` says that an earlier run stopped."""
+        be_deterministic(spec["seed"], spec["threads"])
+        self.spec, self.folder, self.state = spec, folder, State()
+        self.device = best_device()
+        self.precision = mixed_precision(self.device)
+        network = build_network(spec["architecture"], spec["encoder"], spec["encoder_weights"])
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=spec["learning_rate"])
+        total = steps * spec["epochs"]
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, spec["learning_rate"], total_steps=total)
+        if (folder / "state.json").is_file():
+            self._resume()
+
+    def forward(self, images: np.ndarray) -> torch.Tensor:
+        """Return the logits (n, 1, H, W) of pictures (n, H, W), in float32."""
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            logits: torch.Tensor = self.network(as_batch(images, self.device))
+        return logits.float()
+
+    def train_epoch(self, pictures: Pictures, batch: int) -> dict[str, float]:
+        """Train one epoch; everything random in it follows from the seed and the epoch's number."""
+        rng = np.random.default_rng([self.spec["seed"], self.state.epoch])
+        self.network.train()
+        losses, overlaps = [], []
+        for indices in batches(len(pictures.images), batch, rng.permutation(len(pictures.images))):
+            pairs = [augment(pictures.images[index], pictures.masks[index], rng) for index in indices]
+            images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
+            logits = self.forward(images)
+            loss = loss_of(logits, torch.from_numpy(masks).to(self.device)[:, None].float())
+            if not torch.isfinite(loss):
+                raise command.Refusal(
+                    f"training: the loss is {loss.item()} in epoch {self.state.epoch + 1};"
+                    f" lower model.learning_rate (now {self.spec['learning_rate']})"
+                )
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            self.schedule.step()
+            losses.append(loss.item())
+            overlaps += overlap(logits, masks)
+        dice, iou = np.mean(overlaps, axis=0)
+        return {"loss": float(np.mean(losses)), "dice": float(dice), "iou": float(iou)}
+
+    @torch.inference_mode()
+    def validate(self, pictures: Pictures, batch: int) -> dict[str, float]:
+        """Return loss, mean per-image Dice and IoU of pictures that are not trained on."""
+        self.network.eval()
+        losses, overlaps = [], []
+        for start in range(0, len(pictures.images), batch):
+            masks = pictures.masks[start : start + batch]
+            logits = self.forward(pictures.images[start : start + batch])
+            losses.append(loss_of(logits, torch.from_numpy(masks).to(self.device)[:, None].float()).item() * len(masks))
+            overlaps += overlap(logits, masks)
+        dice, iou = np.mean(overlaps, axis=0)
+        loss = sum(losses) / len(pictures.images)
+        return {"validation_loss": loss, "validation_dice": float(dice), "validation_iou": float(iou)}
+
+    def keep(self) -> None:
+        """Write the state after an epoch: tensors first, the JSON that names them last."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state, name = self.optimiser.state_dict(), f"epoch-{self.state.epoch}.safetensors"
+        tensors = {f"network/{key}": tensor for key, tensor in self.network.state_dict().items()}
+        for index, values in state["state"].items():
+            tensors |= {f"optimiser/{index}/{key}": value for key, value in values.items()}
+        tensors["random"] = torch.get_rng_state()
+        with write_beside(self.folder / name) as beside:
+            save_file({key: tensor.cpu().contiguous() for key, tensor in tensors.items()}, beside)
+        if self.state.best_epoch == self.state.epoch:
+            shutil.copyfile(self.folder / name, self.folder / "best.part")
+            (self.folder / "best.part").replace(self.folder / f"best-{self.state.epoch}.safetensors")
+        about = vars(self.state) | {
+            "schedule": {k: v for k, v in self.schedule.state_dict().items() if not callable(v)}
+        }
+        about |= {"groups": state["param_groups"]}
+        with write_beside(self.folder / "state.json") as beside:
+            beside.write_text(json.dumps(about), encoding="utf-8")
+        wanted = {name, f"best-{self.state.best_epoch}.safetensors"}
+        for path in self.folder.glob("*.safetensors"):
+            if path.name not in wanted:
+                path.unlink()
+
+    def _resume(self) -> None:
+        about = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+        groups, schedule = about.pop("groups"), about.pop("schedule")
+        self.state = State(**about)
+        tensors = load_file(self.folder / f"epoch-{self.state.epoch}.safetensors")
+        torch.set_rng_state(tensors.pop("random"))
+        self.network.load_state_dict({k[8:]: tensor for k, tensor in tensors.items() if k.startswith("network/")})
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimiser/"):
+                _, index, key = name.split("/")
+                moments.setdefault(int(index), {})[key] = tensor
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self.schedule.load_state_dict(schedule)
+
+    def restore_best(self) -> None:
+        """Put back the weights of the best epoch."""
+        tensors = load_file(self.folder / f"best-{self.state.best_epoch}.safetensors")
+        self.network.load_state_dict({k[8:]: tensor for k, tensor in tensors.items() if k.startswith("network/")})
+
+
+def train_model(train: Pictures, validate: Pictures, spec: dict[str, Any], folder: Path, log: Any) -> Trainer:
+    """Train until the epochs are over or validation no longer improves; return the network with its best weights.
+
+    Out of memory halves the batch and starts the training anew, which the log says.
+    """
+    batch = min(spec["batch_size"], len(train.images))
+    while True:
+        try:
+            trainer = Trainer(spec, -(-len(train.images) // batch), folder / f"batch-{batch}")
+            if trainer.state.epoch:
+                log.info("goes on after epoch %d", trainer.state.epoch)
+            while trainer.state.epoch < spec["epochs"]:
+                _one_epoch(trainer, train, validate, batch, log)
+                if trainer.state.epoch - trainer.state.best_epoch >= spec["patience"]:
+                    log.info("no better for %d epochs: stopped", spec["patience"])
+                    break
+            trainer.restore_best()
+            return trainer
+        except (torch.OutOfMemoryError, MemoryError):
+            if batch == 1:
+                raise command.Refusal("training: out of memory with a batch of one; lower preprocess.size") from None
+            batch //= 2
+            log.warning("out of memory: the batch is halved to %d, and training starts anew", batch)
+
+
+def _one_epoch(trainer: Trainer, train: Pictures, validate: Pictures, batch: int, log: Any) -> None:
+    state = trainer.state
+    figures = trainer.train_epoch(train, batch) | trainer.validate(validate, batch)
+    state.epoch += 1
+    state.rows.append({"epoch": state.epoch, "learning_rate": trainer.schedule.get_last_lr()[0], **figures})
+    if figures["validation_dice"] > state.best_dice:
+        state.best_dice, state.best_epoch = figures["validation_dice"], state.epoch
+    trainer.keep()
+    log.info(
+        "epoch %d of %d: loss %.3f, Dice %.3f, IoU %.3f; validation loss %.3f, Dice %.3f, IoU %.3f (best %.3f in epoch %d)",
+        state.epoch, trainer.spec["epochs"], *figures.values(), state.best_dice, state.best_epoch,
+    )  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train one fold's model."""
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--datasets", type=command.existing, required=True, help="folder with one folder a data set")
+    arguments.add_argument("--folds", type=command.existing, required=True, help="table of folds")
+    arguments.add_argument("--fold", type=int, required=True, help="the fold that is held out")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="options `model` as JSON")
+    arguments.add_argument("--code", required=True, help="version of the code, part of the key of the training state")
+    arguments.add_argument("--state", type=Path, required=True, help="folder for the state of unfinished trainings")
+    arguments.add_argument("--weights", type=Path, required=True, help="safetensors to write")
+    arguments.add_argument("--history", type=Path, required=True, help="table to write")
+    arguments.add_argument("--card", type=Path, required=True, help="JSON to write")
+    args = arguments.parse_args(argv)
+    log = command.start("train_model")
+    rows = read_rows(args.folds, folds.SCHEMA)
+    training, validating = deal(rows, args.fold, args.spec["seed"])
+    train = read_pictures(args.datasets, training, "training pictures")
+    validate = read_pictures(args.datasets, validating, "validation pictures")
+    content = [
+        file_sha256(path)
+        for name in sorted({name for name, _ in training})
+        for path in planned(args.datasets / name, "inputs")
+    ]
+    key = sha256(canonical_json([args.spec, args.code, args.fold, file_sha256(args.folds), content]))[:16]
+    log.info("%d pictures to train on, %d to validate on", len(train.images), len(validate.images))
+    trainer = train_model(train, validate, args.spec, args.state / key, log)
+    about = describe(args.spec, args.fold, rows, train, validate, trainer)
+    save_network(args.weights, trainer.network, about)
+    write_rows(args.history, trainer.state.rows, history.SCHEMA)
+    with write_beside(args.card) as beside:
+        beside.write_text(json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    shutil.rmtree(args.state / key)
+
+
+def describe(
+    spec: dict[str, Any], fold: int, rows: list[dict[str, Any]], train: Pictures, validate: Pictures, trainer: Trainer
+) -> dict[str, Any]:
+    """Return the model's card: what it is, on what and how it was trained, and under which terms."""
+    terms = spec["redistribution"]
+    strictest = next((word for word in ("forbidden", "unclear") if word in terms.values()), "allowed")
+    best = trainer.state.rows[trainer.state.best_epoch - 1]
+    return {
+        "architecture": spec["architecture"],
+        "encoder": spec["encoder"],
+        "encoder_weights": spec["encoder_weights"] or "none: trained from nothing",
+        "input": f"grey {train.images.shape[1]} x {train.images.shape[2]} pictures as preprocess_frames makes them",
+        "loss": "Dice, image by image, + binary cross-entropy; Adam, one-cycle learning rate",
+        "held_out_fold": str(fold),
+        "trained_on": {
+            name: sum(row["dataset"] == name and row["fold"] != fold for row in rows) for name in sorted(terms)
+        },
+        "pictures": {"training": len(train.images), "validation": len(validate.images)},
+        "epochs": {"trained": trainer.state.epoch, "best": trainer.state.best_epoch},
+        "validation": {"dice": best["validation_dice"], "iou": best["validation_iou"], "n": len(validate.images)},
+        "precision": str(trainer.precision).removeprefix("torch."),
+        "device": trainer.device.type,
+        "redistribution": strictest,
+        "terms": "weights carry the terms of the data they were trained on; not for diagnosis",
+    }
+
+
+if __name__ == "__main__":
+    main()
