@@ -66,7 +66,7 @@ def learn(run: Run, scored: dict[str, Any] = SCORED) -> None:
     train(run, "1", epochs=1, best=1)
     for name, models in scored["datasets"].items():
         folder = run.results / "datasets" / name
-        for model, fold in [(model, fold) for model in models for fold in scored["models"][model]]:
+        for model, fold in [(each, fold) for each in models for fold in scored["models"][each]]:
             for frames in planned(folder, "frames"):
                 predicted = [
                     {key: frame[key] for key in ("frame_id", "case_id")}
@@ -269,7 +269,7 @@ def test_curves_run_from_the_first_epoch_to_the_last() -> None:
     assert re.fullmatch(r"M(\S+) \1", once["lines"]["loss"])  # a dot
 
 
-@pytest.mark.parametrize(("top", "step"), [(0.7, 0.2), (1, 0.2), (1.6, 0.5), (4, 1), (60, 20), (49, 10), (0.0001, 2e-5)])
+@pytest.mark.parametrize(("top", "step"), [(0.7, 0.2), (1, 0.2), (1.6, 0.5), (4, 1), (60, 20), (49, 10), (1e-4, 2e-5)])
 def test_steps_are_round(top: float, step: float) -> None:
     assert round_step(top) == pytest.approx(step)
 

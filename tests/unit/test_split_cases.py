@@ -193,11 +193,17 @@ def test_cases_of_one_patient_share_a_fold_and_the_command_repeats_itself(tmp_pa
     assert {row["fold"] for row in rows} == {0, 1, 2, 3}
 
 
-def test_a_case_that_nobody_outlined_is_not_dealt_but_still_links_its_neighbours(tmp_path: Path) -> None:
+def test_a_case_that_nobody_outlined_links_its_neighbours_and_goes_with_them(tmp_path: Path) -> None:
     plain(tmp_path, 3)
     write_dataset(tmp_path, "b", {"x": [view(0), view(1)]}, outlined=False)
     rows = split_cases(tmp_path, spec("a", "b"))
-    assert [(row["case_id"], row["group_id"]) for row in rows] == [("c0", "a/c0"), ("c1", "a/c0"), ("c2", "a/c2")]
+    assert [(row["case_id"], row["group_id"]) for row in rows] == [
+        ("c0", "a/c0"),
+        ("c1", "a/c0"),
+        ("c2", "a/c2"),
+        ("x", "a/c0"),
+    ]
+    assert rows[3]["fold"] == rows[0]["fold"] == rows[1]["fold"]
     assert rows[0]["joined_because"].count("b/x") == 2
 
 

@@ -1,4 +1,4 @@
-"""The figures of the segmentation: gates, distributions, trainings, what goes to review, and which frames to look at."""
+"""The figures of the segmentation: gates, distributions, trainings, what goes to review, which frames to look at."""
 
 import json
 from collections import defaultdict
@@ -70,8 +70,8 @@ def choose_frames(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
     Returns
     -------
-    The frames of each of `KINDS`, the lowest Dice first; neighbours in a clip are nearly the same picture, hence the one
-    of a case.
+    The frames of each of `KINDS`, the lowest Dice first; one of a case, since neighbours in a clip are nearly the same
+    picture.
     """
     places = range(len(rows))
     middle = (len(rows) - 1) / 2

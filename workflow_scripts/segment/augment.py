@@ -15,7 +15,7 @@ def augment(picture: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> 
         picture, mask = picture[:, ::-1], mask[:, ::-1]
     zoom, turn = np.exp(rng.uniform(-0.25, 0.25)), rng.uniform(-12, 12)
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, zoom)
-    matrix[:, 2] += rng.uniform(-0.1, 0.1, 2) * (width, height)
+    matrix[:, 2] = matrix[:, 2] + rng.uniform(-0.1, 0.1, 2) * (width, height)
     picture = cv2.warpAffine(np.ascontiguousarray(picture), matrix, (width, height), flags=cv2.INTER_LINEAR)
     mask = cv2.warpAffine(np.ascontiguousarray(mask), matrix, (width, height), flags=cv2.INTER_NEAREST)
     levels = np.linspace(0, 1, 256) ** np.exp(rng.uniform(-0.3, 0.3))

@@ -1,9 +1,7 @@
 """The network: built by name, kept as safetensors with what it is and what it was trained on, run on any processor."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import segmentation_models_pytorch as smp
@@ -13,11 +11,11 @@ from safetensors.torch import save_file
 
 from workflow_scripts.command import Refusal
 from workflow_scripts.files import write_beside
-from workflow_scripts.provenance import canonical_json, file_sha256
+from workflow_scripts.provenance import file_sha256
 
 CONVERT = (
     "python -c \"import torch, safetensors.torch as s; c = torch.load('{path}', weights_only=True);"
-    " s.save_file(c.get('state_dict', c), '{stem}.safetensors', {{'architecture': 'Unet', 'encoder': 'resnet18'}})\""
+    " s.save_file({{k: v.contiguous() for k, v in c.get('state_dict', c).items()}}, '{stem}.safetensors', {{'network': 'Unet/resnet18'}})\""
 )
 
 
@@ -46,7 +44,7 @@ def best_device() -> torch.device:
 
 
 def mixed_precision(device: torch.device) -> torch.dtype:
-    """Return the precision that follows from the processor's features, never from timing: bfloat16 where it is native."""
+    """Return the precision that the processor's features decide, never timing: bfloat16 where it is native."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
@@ -67,25 +65,25 @@ def as_batch(pictures: np.ndarray, device: torch.device) -> torch.Tensor:
     return ((batch - 64.0) / 64.0).contiguous(memory_format=torch.channels_last)
 
 
-def save_network(path: Path, network: torch.nn.Module, about: dict[str, Any]) -> None:
-    """Write weights as safetensors; `about` says what they are and goes into the header."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+def save_network(path: Path, network: torch.nn.Module, name: str) -> None:
+    """Write weights as safetensors; the header says what network they are of: `Unet/resnet18`.
+
+    The header holds that alone: safetensors writes several entries in an order of its own, and the same weights must
+    give the same bytes. What else is known of a model is in the card beside it.
+    """
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     with write_beside(path) as beside:
-        save_file(
-            tensors,
-            beside,
-            {key: value if isinstance(value, str) else canonical_json(value) for key, value in about.items()},
-        )
+        save_file(tensors, beside, {"network": name})
 
 
-def load_network(path: Path, sha256: str | None = None) -> tuple[torch.nn.Module, dict[str, str]]:
-    """Return the network that a safetensors file holds, ready to predict, and what its header says.
+def load_network(path: Path, sha256: str | None = None) -> torch.nn.Module:
+    """Return the network that a safetensors file holds, ready to predict.
 
     Raises
     ------
     Refusal
-        When the file is no safetensors (a pickled checkpoint can run code), has another hash than `sha256`, does not say
-        what network it is of, or holds other tensors than that network's.
+        When the file is no safetensors (a pickled checkpoint can run code), has another hash than `sha256`, does not
+        say what network it is of, or holds other tensors than that network's.
     """
     if sha256 is not None and file_sha256(path) != sha256:
         raise Refusal(
@@ -97,26 +95,28 @@ def load_network(path: Path, sha256: str | None = None) -> tuple[torch.nn.Module
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError):
         raise Refusal(
-            f"model.weights: {path} is not safetensors; a pickled checkpoint can run code and is refused. Convert one that"
-            f" you trust: {CONVERT.format(path=path, stem=path.with_suffix(''))}"
+            f"model.weights: {path} is not safetensors; a pickled checkpoint can run code and is refused. Convert one"
+            f" that you trust: {CONVERT.format(path=path, stem=path.with_suffix(''))}"
         ) from None
-    if not {"architecture", "encoder"} <= about.keys():
-        raise Refusal(f"model.weights: the header of {path} does not say architecture and encoder; write them into it")
-    network = build_network(about["architecture"], about["encoder"], None)
+    name = about.get("network", "")
+    if name.count("/") != 1:
+        raise Refusal(
+            f"model.weights: the header of {path} does not say what network it is of, as network: Unet/resnet18"
+        )
+    architecture, encoder = name.split("/")
+    network = build_network(architecture, encoder, None)
     wrong = network.load_state_dict(tensors, strict=False) if _same_shapes(network, tensors) else None
     if wrong is None or wrong.missing_keys or wrong.unexpected_keys:
-        raise Refusal(
-            f"model.weights: {path} does not hold the tensors of {about['architecture']} with {about['encoder']}"
-        )
-    return network.eval().to(memory_format=torch.channels_last), about
+        raise Refusal(f"model.weights: {path} does not hold the tensors of {name}, which its header names")
+    return channels_last(network.eval())
+
+
+def channels_last(network: torch.nn.Module) -> torch.nn.Module:
+    """Return the network with its weights laid out as processors convolve fastest; numbers stay the same."""
+    moved: torch.nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 def _same_shapes(network: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> bool:
     own = network.state_dict()
     return all(name not in own or own[name].shape == tensor.shape for name, tensor in tensors.items())
-
-
-def read_card(path: Path) -> dict[str, Any]:
-    """Read the card beside a model's weights."""
-    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return value

@@ -58,8 +58,7 @@ class Predictor:
         be_deterministic(0, threads)
         self.device = best_device()
         self.precision = mixed_precision(self.device)
-        network, self.about = load_network(weights, sha256)
-        self.network = network.to(self.device)
+        self.network = load_network(weights, sha256).to(self.device)
 
     @torch.inference_mode()
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:

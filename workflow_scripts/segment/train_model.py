@@ -1,7 +1,7 @@
 """Train an encoder-decoder network with Dice + binary cross-entropy and Adam, without ever seeing the fold held out.
 
-Every epoch is kept outside the declared outputs, as safetensors and JSON, under a key of parameters, data and code: a run
-that was killed goes on from its last epoch and ends as an undisturbed one.
+Every epoch is kept outside the declared outputs, as safetensors and JSON, under a key of parameters, data and code: a
+run that was killed goes on from its last epoch and ends as an undisturbed one.
 """
 
 import json
@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 
 from workflow_scripts import command
 from workflow_scripts.files import write_beside
-from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.imaging.overlap import dice_of, iou_of
 from workflow_scripts.provenance import canonical_json, file_sha256, sha256
 from workflow_scripts.segment.augment import augment
@@ -27,25 +26,13 @@ from workflow_scripts.segment.network import (
     be_deterministic,
     best_device,
     build_network,
+    channels_last,
     mixed_precision,
     save_network,
 )
+from workflow_scripts.segment.pictures import Pictures, deal, read_pictures
 from workflow_scripts.tables import folds, history
-from workflow_scripts.tables.table import planned, read_rows, stream_rows, write_rows
-
-FRAMES_A_CASE = (
-    8  # of a clip, so many frames spread over it: neighbours teach little, and a long clip would outweigh others
-)
-VALIDATION_SHARE = 0.12  # of the groups that are not held out
-
-
-@dataclass
-class Pictures:
-    """Pictures (n, H, W) uint8 with their masks (n, H, W) of {0, 1}, in a fixed order."""
-
-    frame_ids: list[str]
-    images: np.ndarray
-    masks: np.ndarray
+from workflow_scripts.tables.table import planned, read_rows, write_rows
 
 
 @dataclass
@@ -56,67 +43,6 @@ class State:
     best_epoch: int = 0
     best_dice: float = -1.0
     rows: list[dict[str, Any]] = field(default_factory=list)
-
-
-def deal(rows: list[dict[str, Any]], fold: int, seed: int) -> tuple[set, set]:
-    """Return the cases (dataset, case_id) to train on and those to validate on; the fold held out is in neither.
-
-    Validation takes whole groups, by a hash of the group's name: the same group validates whatever else is added.
-    """
-    if not any(row["fold"] == fold for row in rows):
-        last = max(row["fold"] for row in rows)
-        raise command.Refusal(
-            f"fold {fold} holds no case: the split has {last + 1} folds; write split.folds: {last + 1}"
-        )
-    groups = sorted(
-        {row["group_id"] for row in rows if row["fold"] != fold}, key=lambda group: sha256(f"{seed}/{group}")
-    )
-    validating = set(groups[: max(1, round(VALIDATION_SHARE * len(groups)))])
-    train, validate = set[tuple[str, str]](), set[tuple[str, str]]()
-    for row in rows:
-        if row["fold"] != fold:
-            (validate if row["group_id"] in validating else train).add((row["dataset"], row["case_id"]))
-    if not train:
-        raise command.Refusal(f"fold {fold}: no group is left to train on; lower split.folds, or add patients")
-    return train, validate
-
-
-def read_pictures(datasets: Path, cases: set[tuple[str, str]], name: str) -> Pictures:
-    """Return the outlined inputs of some cases, of a long case `FRAMES_A_CASE` spread over it.
-
-    Raises
-    ------
-    Refusal
-        When no mask holds a nodule, or every pixel of every mask does.
-    """
-    by_case: dict[tuple[str, str], list[str]] = {}
-    for dataset in sorted({dataset for dataset, _ in cases}):
-        for path in planned(datasets / dataset, "inputs"):
-            for row in stream_rows(path, ["frame_id", "case_id", "mask_kept"]):
-                if (dataset, row["case_id"]) in cases and row["mask_kept"] is not None:
-                    by_case.setdefault((dataset, row["case_id"]), []).append(row["frame_id"])
-    wanted = {
-        (dataset, frames[round(k)])
-        for (dataset, _), frames in by_case.items()
-        for k in np.linspace(0, len(frames) - 1, min(FRAMES_A_CASE, len(frames)))
-    }
-    found = {}
-    for dataset in sorted({dataset for dataset, _ in cases}):
-        for path in planned(datasets / dataset, "inputs"):
-            for row in stream_rows(path, ["frame_id", "image", "mask"]):
-                if (dataset, row["frame_id"]) in wanted:
-                    mask = (decode_picture(row["mask"]["bytes"]) > 0).astype(np.uint8)
-                    found[f"{dataset}/{row['frame_id']}"] = (decode_picture(row["image"]["bytes"]), mask)
-    names = sorted(found)
-    images, masks = (
-        np.stack([found[key][k] for key in names]) if names else np.zeros((0, 1, 1), np.uint8) for k in (0, 1)
-    )
-    if not masks.any() or masks.all():
-        raise command.Refusal(
-            f"{name}: the {len(names)} masks hold one class only ({'nodule' if names and masks.any() else 'background'});"
-            " training needs outlined nodules on a background: look at the masks in the report"
-        )
-    return Pictures(names, images, masks)
 
 
 def batches(count: int, size: int, order: np.ndarray) -> Iterator[np.ndarray]:
@@ -136,7 +62,7 @@ def overlap(logits: torch.Tensor, masks: np.ndarray) -> list[tuple[float, float]
     """Return (Dice, IoU) of each picture whose mask is not empty, at probability 0.5."""
     predicted = (logits.detach()[:, 0] > 0).cpu().numpy()
     return [
-        (dice_of(tp, fp, fn), iou_of(tp, fp, fn))
+        (dice_of(tp, fp, fn) or 0.0, iou_of(tp, fp, fn) or 0.0)
         for found, mask in zip(predicted, masks > 0, strict=True)
         if mask.any()
         for tp, fp, fn in [(int((found & mask).sum()), int((found & ~mask).sum()), int((~found & mask).sum()))]
@@ -153,7 +79,7 @@ class Trainer:
         self.device = best_device()
         self.precision = mixed_precision(self.device)
         network = build_network(spec["architecture"], spec["encoder"], spec["encoder_weights"])
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = channels_last(network.to(self.device))
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=spec["learning_rate"])
         total = steps * spec["epochs"]
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, spec["learning_rate"], total_steps=total)
@@ -283,7 +209,7 @@ def _one_epoch(trainer: Trainer, train: Pictures, validate: Pictures, batch: int
         state.best_dice, state.best_epoch = figures["validation_dice"], state.epoch
     trainer.keep()
     log.info(
-        "epoch %d of %d: loss %.3f, Dice %.3f, IoU %.3f; validation loss %.3f, Dice %.3f, IoU %.3f (best %.3f in epoch %d)",
+        "epoch %d of %d: loss %.3f, Dice %.3f, IoU %.3f; validation: %.3f, %.3f, %.3f (best Dice %.3f in epoch %d)",
         state.epoch, trainer.spec["epochs"], *figures.values(), state.best_dice, state.best_epoch,
     )  # fmt: skip
 
@@ -315,7 +241,7 @@ def main(argv: list[str] | None = None) -> None:
     log.info("%d pictures to train on, %d to validate on", len(train.images), len(validate.images))
     trainer = train_model(train, validate, args.spec, args.state / key, log)
     about = describe(args.spec, args.fold, rows, train, validate, trainer)
-    save_network(args.weights, trainer.network, about)
+    save_network(args.weights, trainer.network, f"{args.spec['architecture']}/{args.spec['encoder']}")
     write_rows(args.history, trainer.state.rows, history.SCHEMA)
     with write_beside(args.card) as beside:
         beside.write_text(json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -12,7 +12,11 @@ SCHEMA = pa.schema(
         column("dice", pa.float64(), "mean per-image Dice of the training pictures as augmented"),
         column("iou", pa.float64(), "mean per-image IoU of the training pictures as augmented"),
         column("validation_loss", pa.float64(), "loss of the validation pictures"),
-        column("validation_dice", pa.float64(), "mean per-image Dice of the validation pictures: what early stopping watches"),
+        column(
+            "validation_dice",
+            pa.float64(),
+            "mean per-image Dice of the validation pictures: early stopping watches it",
+        ),
         column("validation_iou", pa.float64(), "mean per-image IoU of the validation pictures"),
     ]
 )

@@ -11,7 +11,7 @@ SCHEMA = pa.schema(
         column("model", pa.string(), "the model's name, or the name of the masks that were given"),
         column("fold", pa.string(), "the fold that the model never saw; `given` for a model or masks from elsewhere"),
         column("mask", IMAGE, "label PNG on the frame's grid: 0 background, 1..n nodules, the largest first"),
-        column("mean_probability", pa.float64(), "mean probability inside the mask; null where it is empty or not known"),
+        column("mean_probability", pa.float64(), "mean probability inside the mask; null where empty or not known"),
         column("entropy", pa.float64(), "mean binary entropy over the field; null where not known", "bit"),
     ]
 )
