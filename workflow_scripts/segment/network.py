@@ -15,7 +15,8 @@ from workflow_scripts.provenance import file_sha256
 
 CONVERT = (
     "python -c \"import torch, safetensors.torch as s; c = torch.load('{path}', weights_only=True);"
-    " s.save_file({{k: v.contiguous() for k, v in c.get('state_dict', c).items()}}, '{stem}.safetensors', {{'network': 'Unet/resnet18'}})\""
+    " c = c.get('state_dict', c); s.save_file({{k: v.contiguous() for k, v in c.items()}}, '{stem}.safetensors',"
+    " {{'network': 'Unet/resnet18'}})\""
 )
 
 
