@@ -20,6 +20,7 @@ $(SETUP): envs/requirements.lock envs/uv.lock
 demo: $(SETUP)  ## small synthetic data sets through the whole workflow
 	@$(BIN)/python -m workflow_scripts.demo.make_demo_data --out demo/data
 	@$(BIN)/snakemake --cores all --directory demo --configfile config/demo.yaml
+	@echo "Look at demo/results/report/index.html and demo/results/scenarios/scenarios.json"
 
 test: $(SETUP)  ## every test, and what ruff, mypy and snakefmt say
 	$(MAKE) --no-print-directory lint

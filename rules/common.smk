@@ -7,12 +7,14 @@ REQUIRED INPUTS:
 """
 
 import json
+import time
 from pathlib import Path
 
 from workflow_scripts.configuration import card_version, check_config, dataset_options, load_templates
 from workflow_scripts.files import listing
 from workflow_scripts.provenance import canonical_json, code_version, file_sha256, sha256
 
+STARTED = time.time()
 check_config(config)
 DATASETS = dataset_options(config)
 TEMPLATES = load_templates(config["scenarios"]["templates"])
@@ -112,3 +114,13 @@ def say_where_to_look():
             f"\nReport:    {results / 'report' / 'index.html'}",
             file=sys.stderr,
         )
+
+
+def say_what_to_do():
+    """Say once more, below all that Snakemake prints, the one line of each command that refused."""
+    for path in Path(RESULTS, "logs").rglob("*.log"):
+        lines = (
+            path.read_text(encoding="utf-8", errors="replace").splitlines() if path.stat().st_mtime >= STARTED else []
+        )
+        print(*("\n" + line for line in lines if line.startswith("casebook: ")), sep="", end="", file=sys.stderr)
+    print(file=sys.stderr)

@@ -66,10 +66,12 @@ rule check:
     input:
         cases=expand("<results>/datasets/{dataset}/cases.parquet", dataset=DATASETS),
         quarantine=expand("<results>/datasets/{dataset}/quarantine/index_cases.parquet", dataset=DATASETS),
+    log:
+        "<logs>/check_datasets.log",
     params:
         spec=spec("check"),
     message:
         "What was found"
     shell:
         "python -m workflow_scripts.ingest.check_datasets"
-        " --roots {ROOTS:q} --cases {input.cases:q} --quarantine {input.quarantine:q} --spec {params.spec:q}"
+        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --spec {params.spec:q} 2>&1 | tee {log:q}"

@@ -58,10 +58,12 @@ def check_config(config: dict[str, Any]) -> None:
     """
     if fault := first_fault("config.schema.json", config):
         raise Refusal(f"configuration: {fault}")
+    if (update := config["scenarios"]["update"]) and not Path(update).is_file():
+        raise Refusal(f"scenarios.update: {update} is not a file; write where the scenarios.json to carry over lies")
     if not config["datasets"]:
         raise Refusal(
             "no data set is named; write for example a file mine.yaml with\n\n"
-            f"{EXAMPLE}\n\nand run: snakemake --cores all --configfile mine.yaml"
+            f"{EXAMPLE}\n\nand run the same command with --configfile mine.yaml"
         )
 
 
@@ -105,7 +107,7 @@ def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def load_templates(paths: list[str]) -> list[dict[str, Any]]:
-    """Return the templates of several files, checked; a relative path starts at the workflow, else where it runs.
+    """Return the templates of several files, checked; a relative path starts where it runs, else at the workflow.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def load_templates(paths: list[str]) -> list[dict[str, Any]]:
     """
     templates: list[dict[str, Any]] = []
     for text in paths:
-        path = next((path for path in (ROOT / text, Path(text)) if path.is_file()), None)
+        path = next((path for path in (Path(text), ROOT / text) if path.is_file()), None)
         if path is None:
             raise Refusal(f"scenarios.templates: {text} is not a file")
         try:

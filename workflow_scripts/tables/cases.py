@@ -24,7 +24,11 @@ SCHEMA = pa.schema(
         column("source_key", pa.string(), "the case's key inside a source that holds many cases"),
         column("content_sha256", pa.string(), "hash of the content of the sources, for an HDF5 of the case's rows"),
         column("n_frames", pa.int32(), "frames the sources claim to hold; null when only decoding tells"),
-        column("label_source", pa.string(), "who says so: histology, radiologist, registry, none"),
+        column(
+            "label_source",
+            pa.string(),
+            "who says so: histology, radiologist, registry, none; phantom: nobody, it is synthetic",
+        ),
         column("pathology", pa.string(), "benign or malignant by histology; null when there is none"),
         column("tirads_system", pa.string(), "the TI-RADS system and version of tirads_level"),
         column("tirads_level", pa.string(), "the level as graded by the radiologist"),
