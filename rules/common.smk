@@ -10,7 +10,7 @@ import json
 import time
 from pathlib import Path
 
-from workflow_scripts.configuration import card_version, check_config, dataset_options, load_templates
+from workflow_scripts.configuration import card_version, check_config, dataset_options, load_templates, refuse_tracked
 from workflow_scripts.files import listing
 from workflow_scripts.provenance import canonical_json, code_version, file_sha256, sha256
 
@@ -21,6 +21,7 @@ TEMPLATES = load_templates(config["scenarios"]["templates"])
 KINDS = {name: options["kind"] for name, options in DATASETS.items()}
 COMMANDS = set()  # every command that a rule runs
 RESULTS = workflow.pathvars.apply("<results>")
+refuse_tracked(Path(RESULTS), sorted(set(KINDS.values())))
 # Where the data lie is no parameter: a data set that moved is the same data set.
 ROOTS = canonical_json({name: os.path.abspath(options["root"]) for name, options in DATASETS.items()})
 
@@ -109,7 +110,8 @@ def say_where_to_look():
     if summary.is_file():
         cases = json.loads(summary.read_text(encoding="utf-8"))["cases"]
         print(
-            f"\nCases: {cases['in']} in, {cases['out']} out, {cases['quarantined']} in quarantine (reasons in the report)"
+            f"\nCases: {cases['in']} in, {cases['out']} out, {cases['quarantined']} in quarantine"
+            f"{', %d not asked for' % cases['not_asked_for'] if cases['not_asked_for'] else ''} (reasons in the report)"
             f"\nScenarios: {results / 'scenarios' / 'scenarios.json'}"
             f"\nReport:    {results / 'report' / 'index.html'}",
             file=sys.stderr,

@@ -12,6 +12,8 @@ OUTPUTS:
 
 rule index_cases:
     """List every case of a data set with its labels and where its pixels lie."""
+    input:
+        groups=lambda wildcards: DATASETS[wildcards.dataset]["groups"] or [],
     output:
         cases="<results>/datasets/{dataset}/cases.parquet",
         quarantine="<results>/datasets/{dataset}/quarantine/index_cases.parquet",

@@ -198,7 +198,7 @@ def test_the_command_updates_in_place_and_leaves_what_was_refused(house: House) 
     existing = house.folder / "mine.json"
     old = [{"id": "scenario_010", "title": "old"}, {"id": "scenario_020", "title": "kept: refused"}, {"id": "x"}]
     existing.write_text(json.dumps(old, indent=2), encoding="utf-8")
-    entries, rows = house.run(SURGERY, TEMPLATES["rightly-biopsied-and-operated"], existing=existing)
+    entries, rows = house.run(SURGERY, TEMPLATES["rightly-biopsied"], existing=existing)
     assert [row["status"] for row in rows] == ["filled", "refused"]
     assert entries[0]["title"] == SURGERY["title"]
     assert entries[1:] == old[1:]

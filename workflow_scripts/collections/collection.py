@@ -20,6 +20,9 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
+from workflow_scripts.files import listing
+from workflow_scripts.provenance import canonical_json, sha256
+
 HERE = Path(__file__).parent
 PHANTOM = "phantom"  # the label source of synthetic data
 PHANTOM_MARK = "SYNTHETIC.txt"
@@ -149,9 +152,16 @@ def card_of(kind: str, cases: Iterable[Mapping[str, Any]]) -> Card:
     return card(kind, any(case["label_source"] == PHANTOM for case in cases))
 
 
+def phantom_mark(root: Path) -> str:
+    """Return what the mark of a folder of phantoms says: that it is one, and of which files."""
+    files = [[name, size] for name, size, _ in listing(root) if name != PHANTOM_MARK]
+    return f"Drawn by Casebook's demo: nothing here is of a patient.\n{sha256(canonical_json(files))}\n"
+
+
 def is_phantom(root: Path) -> bool:
-    """Tell whether a data set was drawn by the demo: it says so itself, and whoever copies it copies that too."""
-    return (root / PHANTOM_MARK).is_file()
+    """Tell whether a data set was drawn by the demo, and is whole: a mark put into another folder does not count."""
+    mark = root / PHANTOM_MARK
+    return mark.is_file() and mark.read_text(encoding="utf-8") == phantom_mark(root)
 
 
 def root_of(root: Path, *marks: str) -> Path:

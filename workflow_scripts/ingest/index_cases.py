@@ -1,7 +1,6 @@
 """List every case of a data set with its labels and where its pixels lie; no pixel is decoded."""
 
 import csv
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,31 +54,13 @@ def read_groups(path: str | None) -> dict[str, str]:
         return {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            return {row["case_id"]: row["group_id"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise command.Refusal(f"groups: {path}: {error!r}; expected a CSV with the columns case_id,group_id") from None
-
-
-def refuse_tracked(folder: Path, about: Card) -> None:
-    """Refuse to write what may not be passed on to a folder that git would take in.
-
-    Raises
-    ------
-    Refusal
-        When `folder` lies in a git work tree that does not ignore it.
-    """
-    if about.redistribution == "allowed":
-        return
-    asked = ["git", "-C", str(folder), "check-ignore", "--quiet", "."]
-    try:
-        code = subprocess.run(asked, capture_output=True, check=False).returncode
-    except FileNotFoundError:  # no git, no work tree
-        return
-    if code == 1:  # 0: ignored, 128: no work tree
-        raise command.Refusal(
-            f"{folder.resolve()} would be tracked by git, and the terms of {about.name} do not let its pictures or rows"
-            " be passed on; add the results folder to .gitignore, or run with --directory elsewhere"
-        )
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise command.Refusal(f"groups: {path} cannot be read ({error})") from None
+    for line, row in enumerate(rows, 2):
+        if not (row.get("case_id") and row.get("group_id")):
+            raise command.Refusal(f"groups: {path}, line {line}: expected case_id,group_id, separated by a comma")
+    return {row["case_id"]: row["group_id"] for row in rows}
 
 
 def notice(about: Card) -> str:
@@ -108,7 +89,6 @@ def main(argv: list[str] | None = None) -> None:
     args.cases.parent.mkdir(parents=True, exist_ok=True)
     root = Path(args.roots[args.dataset])
     about = card(args.spec["kind"], is_phantom(root))
-    refuse_tracked(args.cases.parent, about)
     found, lost = index_cases(root, args.dataset, args.spec, args.cache)
     write_rows(args.cases, found, cases.SCHEMA)
     write_rows(args.quarantine, lost, quarantine.SCHEMA)

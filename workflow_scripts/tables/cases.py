@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
         *(column(f"{name}_points", pa.int8(), f"ACR points for {name}", "points") for name in DESCRIPTORS),
         *(column(name, pa.string(), f"{name} in the words of the data set") for name in DESCRIPTORS),
         column("size_mm", pa.list_(pa.float64()), "diameters along three unordered axes; null where blank", "mm"),
-        column("largest_mm", pa.float64(), "largest diameter; null unless every axis is known", "mm"),
+        column("largest_mm", pa.float64(), "largest diameter; null unless it, or every axis, is stated", "mm"),
         column("split_given", pa.string(), "the split that the publishers assigned"),
     ]
 )
