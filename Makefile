@@ -22,6 +22,7 @@ $(SETUP): $(LOCK) envs/uv.lock
 demo: $(SETUP)  ## small synthetic data sets through the whole workflow
 	@$(BIN)/python -m workflow_scripts.demo.make_demo_data --out demo/data
 	@$(BIN)/snakemake --cores all --directory demo --configfile config/demo.yaml
+	@echo "Look at demo/results/report/index.html and demo/results/scenarios/scenarios.json"
 
 test: $(SETUP)  ## every test, and what ruff, mypy and snakefmt say
 	$(MAKE) --no-print-directory lint
@@ -36,8 +37,8 @@ lint: $(SETUP)  ## style and types
 bench: $(SETUP)  ## what the stages cost, against what a user would write instead
 	$(BIN)/python -m tests.bench
 
-stress: $(SETUP)  ## the full counts of kills and mutated inputs
-	CASEBOOK_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress
+stress: $(SETUP)  ## the full count of kills
+	CASEBOOK_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/workflow/test_run.py
 
 COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(SETUP)  ## rewrite the locks from pyproject.toml

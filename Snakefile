@@ -69,3 +69,7 @@ rule report:
 
 onsuccess:
     say_where_to_look()
+
+
+onerror:
+    say_what_to_do()

@@ -7,12 +7,21 @@ REQUIRED INPUTS:
 """
 
 import json
+import time
 from pathlib import Path
 
-from workflow_scripts.configuration import card_of, card_version, check_config, dataset_options, load_templates
+from workflow_scripts.configuration import (
+    card_of,
+    card_version,
+    check_config,
+    dataset_options,
+    load_templates,
+    refuse_tracked,
+)
 from workflow_scripts.files import listing
 from workflow_scripts.provenance import canonical_json, code_version, file_sha256, sha256
 
+STARTED = time.time()
 check_config(config)
 DATASETS = dataset_options(config)
 TEMPLATES = load_templates(config["scenarios"]["templates"])
@@ -20,7 +29,11 @@ KINDS = {name: options["kind"] for name, options in DATASETS.items()}
 # What predicts masks of each data set: (model, fold) pairs. A fold's model predicts only those whom it has never seen.
 GIVEN = config["model"]["weights"]
 MODEL = Path(GIVEN).stem if GIVEN else f"{config['model']['architecture']}-{config['model']['encoder']}".lower()
-FOLDS = ["given"] if GIVEN else [str(k) for k in range(config["split"]["folds"] if config["split"]["cross_validate"] else 1)]
+FOLDS = (
+    ["given"]
+    if GIVEN
+    else [str(k) for k in range(config["split"]["folds"] if config["split"]["cross_validate"] else 1)]
+)
 PREDICTED = {
     name: ([(MODEL, fold) for fold in FOLDS] if config["learn"] else [])
     + ([("given-masks", "given")] if options["masks"] else [])
@@ -35,6 +48,7 @@ SCORED = {
 }
 COMMANDS = set()  # every command that a rule runs
 RESULTS = workflow.pathvars.apply("<results>")
+refuse_tracked(Path(RESULTS), sorted(set(KINDS.values())))
 # Where the data lie is no parameter: a data set that moved is the same data set.
 ROOTS = canonical_json({name: os.path.abspath(options["root"]) for name, options in DATASETS.items()})
 
@@ -58,11 +72,7 @@ def spec(rule):
                     "given": config["split"]["given"],
                 },
                 "train_model": lambda: {
-                    **{
-                        name: config["model"][name]
-                        for name in ("architecture", "encoder", "encoder_weights", "epochs", "patience", "batch_size")
-                    },
-                    **{name: config["model"][name] for name in ("learning_rate", "seed", "threads")},
+                    **{name: value for name, value in config["model"].items() if not name.startswith("weights")},
                     "redistribution": {name: card_of(kind)["redistribution"] for name, kind in KINDS.items()},
                 },
                 "predict_masks": lambda: {
@@ -144,8 +154,19 @@ def say_where_to_look():
     if summary.is_file():
         cases = json.loads(summary.read_text(encoding="utf-8"))["cases"]
         print(
-            f"\nCases: {cases['in']} in, {cases['out']} out, {cases['quarantined']} in quarantine (reasons in the report)"
+            f"\nCases: {cases['in']} in, {cases['out']} out, {cases['quarantined']} in quarantine"
+            f"{', %d not asked for' % cases['not_asked_for'] if cases['not_asked_for'] else ''} (reasons in the report)"
             f"\nScenarios: {results / 'scenarios' / 'scenarios.json'}"
             f"\nReport:    {results / 'report' / 'index.html'}",
             file=sys.stderr,
         )
+
+
+def say_what_to_do():
+    """Say once more, below all that Snakemake prints, the one line of each command that refused."""
+    for path in Path(RESULTS, "logs").rglob("*.log"):
+        lines = (
+            path.read_text(encoding="utf-8", errors="replace").splitlines() if path.stat().st_mtime >= STARTED else []
+        )
+        print(*("\n" + line for line in lines if line.startswith("casebook: ")), sep="", end="", file=sys.stderr)
+    print(file=sys.stderr)

@@ -12,6 +12,8 @@ OUTPUTS:
 
 rule index_cases:
     """List every case of a data set with its labels and where its pixels lie."""
+    input:
+        groups=lambda wildcards: DATASETS[wildcards.dataset]["groups"] or [],
     output:
         cases="<results>/datasets/{dataset}/cases.parquet",
         quarantine="<results>/datasets/{dataset}/quarantine/index_cases.parquet",
@@ -66,10 +68,12 @@ rule check:
     input:
         cases=expand("<results>/datasets/{dataset}/cases.parquet", dataset=DATASETS),
         quarantine=expand("<results>/datasets/{dataset}/quarantine/index_cases.parquet", dataset=DATASETS),
+    log:
+        "<logs>/check_datasets.log",
     params:
         spec=spec("check"),
     message:
         "What was found"
     shell:
         "python -m workflow_scripts.ingest.check_datasets"
-        " --roots {ROOTS:q} --cases {input.cases:q} --quarantine {input.quarantine:q} --spec {params.spec:q}"
+        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --spec {params.spec:q} 2>&1 | tee {log:q}"

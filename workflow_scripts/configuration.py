@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from workflow_scripts.provenance import ROOT, canonical_json, sha256
 
 SCHEMAS = ROOT / "config" / "schemas"
 CARDS = ROOT / "workflow_scripts" / "collections"
+# One of each kind of thing that a run writes.
+WRITTEN = ("datasets/x/frames/000.parquet", "scenarios/images/x.png", "report/index.html", "cache/x.json", "logs/x.log")
+TYPES = {"object": "options, indented below it", "string": "a text", "integer": "a whole number", "array": "a list"}
 EXAMPLE = """datasets:
   clinic-a:
     kind: ddti
@@ -43,6 +47,11 @@ def describe_fault(fault: ValidationError) -> str:
         near = difflib.get_close_matches(unknown, known, 1)
         meant = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
         return f"{where + '.' if where else ''}{unknown} is not an option{meant}"
+    if fault.validator == "type":
+        shown = "empty" if fault.instance is None else repr(fault.instance)
+        return f"{where} is {shown}; expected {TYPES.get(str(fault.validator_value), fault.validator_value)}"
+    if "propertyNames" in fault.absolute_schema_path:
+        return f"{where or 'datasets'}: {fault.instance!r} is no name; write small letters, digits and hyphens"
     if fault.validator == "oneOf":
         return f"{where}: {json.dumps(fault.instance)} is none of the forms it can have: see config/config.yaml"
     return f"{where}: {fault.message}"
@@ -58,11 +67,31 @@ def check_config(config: dict[str, Any]) -> None:
     """
     if fault := first_fault("config.schema.json", config):
         raise Refusal(f"configuration: {fault}")
+    if odd := [name for name in config["datasets"] if not isinstance(name, str)]:
+        raise Refusal(f"datasets: {odd[0]!r} is a number; write its name in quotes")
+    if update := config["scenarios"]["update"]:
+        check_update(Path(update))
     if not config["datasets"]:
         raise Refusal(
             "no data set is named; write for example a file mine.yaml with\n\n"
-            f"{EXAMPLE}\n\nand run: snakemake --cores all --configfile mine.yaml"
+            f"{EXAMPLE}\n\nand run the same command with --configfile mine.yaml"
         )
+
+
+def check_update(path: Path) -> None:
+    """Check, before any work, that the scenarios.json to carry over is one.
+
+    Raises
+    ------
+    Refusal
+        When it is not there, or no list of scenarios.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise Refusal(f"scenarios.update: {path} cannot be read as JSON ({error})") from None
+    if not (isinstance(found, list) and all(isinstance(entry, dict) for entry in found)):
+        raise Refusal(f"scenarios.update: {path} is no list of scenarios; give a scenarios.json as its reader has it")
 
 
 def card_file(kind: str) -> Path:
@@ -108,11 +137,38 @@ def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
             "accept": [],
         }
         options[name] = defaults | own
+        options[name]["accept"] = [str(case_id) for case_id in options[name]["accept"]]
     return options
 
 
+def refuse_tracked(results: Path, kinds: list[str]) -> None:
+    """Refuse to write what may not be passed on to a folder that git would take in.
+
+    Raises
+    ------
+    Refusal
+        When `results` lies in a git work tree that does not ignore what is written there, or git cannot tell.
+    """
+    restricted = [kind for kind in kinds if card_of(kind)["redistribution"] != "allowed"]
+    where = next(folder for folder in results.absolute().parents if folder.is_dir())
+    written = [str(results.absolute() / name) for name in WRITTEN]
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(where), "check-ignore", *written], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:  # no git, no work tree
+        return
+    if not restricted or "not a git repository" in done.stderr or len(done.stdout.splitlines()) == len(written):
+        return
+    why = done.stderr.strip().splitlines()[0] if done.returncode == 128 else "git would track it"
+    raise Refusal(
+        f"{results.absolute()}: {why}; the terms of {', '.join(restricted)} do not let pictures or rows be passed on."
+        " Add the results folder to .gitignore, or run with --directory elsewhere"
+    )
+
+
 def load_templates(paths: list[str]) -> list[dict[str, Any]]:
-    """Return the templates of several files, checked; a relative path starts at the workflow, else where it runs.
+    """Return the templates of several files, checked; a relative path starts where it runs, else at the workflow.
 
     Raises
     ------
@@ -122,7 +178,7 @@ def load_templates(paths: list[str]) -> list[dict[str, Any]]:
     """
     templates: list[dict[str, Any]] = []
     for text in paths:
-        path = next((path for path in (ROOT / text, Path(text)) if path.is_file()), None)
+        path = next((path for path in (Path(text), ROOT / text) if path.is_file()), None)
         if path is None:
             raise Refusal(f"scenarios.templates: {text} is not a file")
         try:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,7 +46,9 @@ def test_no_data_set_shows_an_example(config: dict[str, Any]) -> None:
         (("limt",), 3, "limt is not an option; did you mean limit?"),
         (("preprocess", "speckel"), "median", "preprocess.speckel is not an option; did you mean speckle?"),
         (("preprocess", "speckle"), "mean", "preprocess.speckle: 'mean' is not one of"),
-        (("datasets", "clinic-a", "root"), None, "datasets.clinic-a.root: None is not of type 'string'"),
+        (("datasets", "clinic-a", "root"), None, "datasets.clinic-a.root is empty; expected a text"),
+        (("datasets", "clinic-a"), None, "datasets.clinic-a is empty; expected options, indented below it"),
+        (("datasets", "My Clinic"), {"root": "/"}, "'My Clinic' is no name; write small letters, digits and hyphens"),
         (("datasets", "clinic-a", "kind"), "ddtl", "datasets.clinic-a.kind: 'ddtl' is not one of"),
         (("frames",), "first", 'frames: "first" is none of the forms'),
         (("limit",), 0, "limit: 0 is less than the minimum"),
@@ -89,3 +92,21 @@ def test_a_missing_template_file_is_named() -> None:
 def test_a_missing_folder_is_named(config: dict[str, Any]) -> None:
     with pytest.raises(Refusal, match="datasets.a.root: /no/where is not a folder"):
         dataset_options(config | {"datasets": {"a": {"kind": "ddti", "root": "/no/where"}}})
+
+
+def test_case_ids_may_be_written_as_numbers(config: dict[str, Any]) -> None:
+    config["datasets"]["clinic-a"]["accept"] = [12, "33"]
+    check_config(config)
+    assert dataset_options(config)["clinic-a"]["accept"] == ["12", "33"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("[{", "cannot be read as JSON"), ("{}", "no list of scenarios")])
+def test_a_broken_file_to_update_is_found_before_any_work(
+    config: dict[str, Any], tmp_path: Path, text: str, expected: str
+) -> None:
+    (tmp_path / "s.json").write_text(text)
+    config["scenarios"]["update"] = str(tmp_path / "s.json")
+    with pytest.raises(Refusal, match=expected):
+        check_config(config)
+    with pytest.raises(Refusal, match="cannot be read"):
+        check_config(config | {"scenarios": config["scenarios"] | {"update": str(tmp_path / "none.json")}})

@@ -167,3 +167,25 @@ def test_templates_do_not_share_a_name_or_an_id(tmp_path: Path, change: dict[str
         (tmp_path / f"{name}.yaml").write_text(canonical_json({"templates": [one]}), encoding="utf-8")
     with pytest.raises(Refusal, match=says):
         load_templates([str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")])
+
+
+def test_what_is_stated_can_exclude_while_what_is_unknown_passes() -> None:
+    where = {"pathology": "benign", "foci_points": {"none_from": 3}}
+    rows = [case(str(n), pathology="benign", group_id=str(n), foci_points=n if n else None) for n in range(5)]
+    found = match_scenarios(rows, [template(where=where)], 0)
+    assert sorted(row["case_id"] for row in found) == ["0", "1", "2"]
+
+
+def test_a_lowest_level_that_its_own_descriptors_contradict_is_no_scenario() -> None:
+    (lowest,) = (
+        each for each in load_templates(["config/scenarios/thyroid.yaml"]) if each["name"] == "surgery-on-lowest-level"
+    )
+    stated = {"tirads_system": "Kwak 2011", "tirads_level": "2"}
+    rows = [
+        case("plain", group_id="1", **stated),
+        case("smooth", group_id="2", margin_points=0, composition_points=1, **stated),
+        case("microlobulated", group_id="3", margin_points=2, **stated),
+        case("microcalcified", group_id="4", foci_points=3, **stated),
+        case("solid", group_id="5", composition_points=2, **stated),
+    ]
+    assert sorted(row["case_id"] for row in match_scenarios(rows, [lowest], 0)) == ["plain", "smooth"]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_scripts.imaging import field_of_view, overlays
 from workflow_scripts.imaging import ultrasound as us
 
 SAMPLES = os.environ.get("CASEBOOK_SAMPLES")
@@ -74,7 +75,7 @@ def sector(shape: tuple[int, int] = (480, 640)) -> np.ndarray:
 
 def test_rectangle_is_found_and_text_bar_and_ticks_are_left_out() -> None:
     view = (86, 8, 470, 308)
-    field = us.find_field(decorate(frame(view)))
+    field = field_of_view.find_field(decorate(frame(view)))
     assert agreement(field, box_mask(view)) > 0.99
     assert not field[312:].any()
     assert not field[:, :80].any()
@@ -86,7 +87,7 @@ def test_jpeg_and_colour_give_the_same_field() -> None:
     picture = decorate(frame(view))
     coded = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1], cv2.IMREAD_COLOR)
     assert coded is not None
-    assert agreement(us.find_field(coded[:, :, ::-1]), box_mask(view)) > 0.985
+    assert agreement(field_of_view.find_field(coded[:, :, ::-1]), box_mask(view)) > 0.985
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_jpeg_and_colour_give_the_same_field() -> None:
     ],
 )
 def test_two_views_are_one_field(views: list[tuple[int, int, int, int]]) -> None:
-    field = us.find_field(write(frame(*views), "TIRADS 2", 60, 340))
+    field = field_of_view.find_field(write(frame(*views), "TIRADS 2", 60, 340))
     truth = box_mask(*views)
     assert field[truth].mean() > 0.995
     assert agreement(field, truth) > 0.94
@@ -110,7 +111,7 @@ def test_sector_with_a_dark_half_keeps_its_hull() -> None:
     truth = sector()
     picture = np.where(truth, tissue(480, 640), 0).astype(np.uint8)
     cv2.ellipse(picture, (330, 250), (90, 70), 0, 0, 360, 0, -1)
-    field = us.find_field(write(write(picture, "GEN THI", 10, 20), "MI 0.9", 580, 60))
+    field = field_of_view.find_field(write(write(picture, "GEN THI", 10, 20), "MI 0.9", 580, 60))
     assert field[truth].mean() > 0.985
     assert agreement(field, truth) > 0.93
     assert not field[:40, :100].any()
@@ -121,8 +122,8 @@ def test_picture_filled_by_the_field_is_kept_whole() -> None:
     picture = tissue(416, 420)
     picture[300:, :] = 1
     picture[:120, :140] = 0
-    assert us.find_field(tissue(416, 420)).all()
-    assert us.find_field(picture).all()
+    assert field_of_view.find_field(tissue(416, 420)).all()
+    assert field_of_view.find_field(picture).all()
 
 
 def test_cyst_at_the_border_and_deep_shadow_are_not_cut_out() -> None:
@@ -133,14 +134,14 @@ def test_cyst_at_the_border_and_deep_shadow_are_not_cut_out() -> None:
     cv2.ellipse(cyst, (90, 150), (150, 90), 0, 0, 360, 1, -1)
     picture[(cyst > 0) & inside] = 0
     picture[240:308, 300:470] = np.random.default_rng(1).integers(1, 4, (68, 170))
-    assert us.find_field(decorate(picture))[inside].mean() > 0.995
+    assert field_of_view.find_field(decorate(picture))[inside].mean() > 0.995
 
 
 def test_grey_surround_is_not_the_field() -> None:
     view = (86, 8, 470, 308)
     picture = frame(view)
     picture[~box_mask(view)] = 200
-    assert agreement(us.find_field(picture), box_mask(view)) > 0.98
+    assert agreement(field_of_view.find_field(picture), box_mask(view)) > 0.98
 
 
 @pytest.mark.parametrize(
@@ -155,14 +156,14 @@ def test_grey_surround_is_not_the_field() -> None:
     ids=["blank", "flat", "text", "noise", "tiny"],
 )
 def test_no_field(picture: np.ndarray) -> None:
-    with pytest.raises(us.FieldNotFound, match="no ultrasound field"):
-        us.find_field(picture)
+    with pytest.raises(field_of_view.FieldNotFound, match="no ultrasound field"):
+        field_of_view.find_field(picture)
 
 
 @pytest.mark.parametrize("picture", [np.zeros((40, 40)), np.zeros((40, 40, 4), np.uint8)])
 def test_other_types_are_refused(picture: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        us.find_field(picture)
+        field_of_view.find_field(picture)
 
 
 def test_coloured_calipers_go_and_a_bright_focus_stays() -> None:
@@ -174,7 +175,7 @@ def test_coloured_calipers_go_and_a_bright_focus_stays() -> None:
     cv2.putText(picture, "A", (180, 150), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (0, 230, 230), 1)
     cv2.drawMarker(picture, (240, 150), (0, 230, 230), cv2.MARKER_CROSS, 11, 1)
     drawn = (picture != clean).any(axis=2)
-    grey, inpainted = us.remove_overlays(picture, field)
+    grey, inpainted = overlays.remove_overlays(picture, field)
     assert inpainted[drawn].all()
     assert inpainted.sum() < 8 * drawn.sum()
     assert grey[drawn].max() <= 125
@@ -183,23 +184,57 @@ def test_coloured_calipers_go_and_a_bright_focus_stays() -> None:
     assert (grey[untouched] == cv2.cvtColor(clean, cv2.COLOR_RGB2GRAY)[untouched]).all()
 
 
-def test_marker_arrow_and_crossing_tick_go() -> None:
+def test_markers_arrow_and_ticks_go() -> None:
     view = (86, 8, 470, 308)
     field = box_mask(view)
     picture = frame(view)
     truth = np.zeros_like(field)
-    for pattern, y, x in ((us._MARKER, 20, 440), (us._ARROW, 120, 89)):
+    arrow = np.where(overlays._ARROW > 0, 250, 0)
+    for pattern, y, x in ((overlays._MARKER, 20, 440), (overlays._FAINT_MARKER, 20, 248), (arrow, 120, 89)):
         rows, columns = np.nonzero(pattern > 0)
+        picture[rows + y, columns + x] = pattern[rows, columns]
         truth[rows + y, columns + x] = True
-    picture[truth] = 250
     picture[60:63, 83:88] = 255
     truth[60:63, 86:88] = True
-    grey, inpainted = us.remove_overlays(picture, field)
+    picture[8, 200:202] = 255
+    truth[8, 200:202] = True
+    grey, inpainted = overlays.remove_overlays(picture, field)
     assert inpainted[truth].all()
     assert grey[truth].max() <= 125
-    assert inpainted.sum() < 350
+    assert inpainted.sum() < 600
     assert not grey[~field].any()
     assert not inpainted[~field].any()
+
+
+@pytest.mark.parametrize("tone", [170, 204, 250])
+def test_typed_glyphs_go(tone: int) -> None:
+    view = (86, 8, 470, 308)
+    field = box_mask(view)
+    picture = frame(view)
+    picture[picture > 100] = 100
+    clean = picture.copy()
+    cv2.putText(picture, "A 3 IZ 50", (180, 150), cv2.FONT_HERSHEY_PLAIN, 0.8, tone, 1)
+    for x, y in ((240, 200), (300, 220)):
+        for step in (-1, 1):
+            cv2.line(picture, (x - 4, y - 4 * step), (x + 4, y + 4 * step), tone, 1)
+    drawn = picture != clean
+    assert drawn.sum() > 120
+    grey, inpainted = overlays.remove_overlays(picture, field)
+    assert inpainted[drawn].all()
+    assert inpainted.sum() < 5 * drawn.sum()
+    assert grey[drawn].max() <= 110
+
+
+def test_echoes_that_look_a_little_like_glyphs_stay() -> None:
+    view = (86, 8, 470, 308)
+    picture = frame(view)
+    picture[150:152, 200:240] = 250  # a wall, thin and bright
+    picture[170:174, 200:204] = 255  # a punctate focus
+    picture[200:202, 150:152] = 255  # a smaller one
+    cv2.line(picture, (300, 200), (309, 206), 190, 1)  # a slanted wall
+    cv2.ellipse(picture, (380, 150), (6, 5), 0, 0, 360, 230, 4)  # a calcified rim, thick
+    cv2.line(picture, (250, 60), (265, 90), 240, 1)  # longer than a glyph
+    assert not overlays.remove_overlays(picture, box_mask(view))[1].any()
 
 
 def test_flow_is_left_and_plain_tissue_is_untouched() -> None:
@@ -207,8 +242,8 @@ def test_flow_is_left_and_plain_tissue_is_untouched() -> None:
     field = box_mask(view)
     picture = cv2.cvtColor(frame(view), cv2.COLOR_GRAY2RGB)
     cv2.ellipse(picture, (250, 150), (40, 20), 0, 0, 360, (220, 40, 20), -1)
-    assert not us.remove_overlays(picture, field)[1].any()
-    grey, inpainted = us.remove_overlays(frame(view), field)
+    assert not overlays.remove_overlays(picture, field)[1].any()
+    grey, inpainted = overlays.remove_overlays(frame(view), field)
     assert not inpainted.any()
     assert (grey == frame(view)).all()
 
@@ -306,7 +341,7 @@ def test_ddti_keeps_every_nodule_and_no_margin() -> None:
     outlined = 0
     for path in pictures:
         image = read(path)
-        field = us.find_field(image)
+        field = field_of_view.find_field(image)
         nodule = outlines(path)
         outlined += bool(nodule.any())
         if nodule.any():
@@ -327,17 +362,39 @@ CALIPER_FRAMES = {
 }
 
 
+# marks drawn into the tissue: the depth digit 5, cross calipers with letters, words, hollow arrows
+DIGIT_FRAMES = {
+    *("72_1", "77_1", "83_1", "118_1", "123_1", "131_1", "147_1", "175_2", "200_1", "205_1", "211_1", "214_1"),
+    *("227_1", "229_1", "236_1", "246_1", "254_1", "284_1"),
+}
+CROSS_FRAMES = {
+    *("58_2", "64_2", "69_2", "92_2", "92_3", "92_4", "97_1", "106_2", "139_2", "146_2", "158_1", "158_2", "158_3"),
+    *("173_2", "210_1", "210_2", "210_3", "213_1", "213_2", "234_2", "234_3"),
+}
+TEXT_FRAMES = {"80_2", "85_2", "99_2"}
+
+
 @needs_samples
 def test_ddti_marks_are_filled_in_and_little_else() -> None:
+    deep = set()  # frames where glyphs were found well inside the field, beside the coloured ones
     for path in sorted((Path(str(SAMPLES)) / "ddti").glob("*.jpg")):
-        image = read(path)
-        field = us.find_field(image)
-        grey, inpainted = us.remove_overlays(image, field)
-        coloured = np.ptp(image, axis=2) > us._COLOURED
+        image = np.ascontiguousarray(read(path))
+        field = field_of_view.find_field(image)
+        grey, inpainted = overlays.remove_overlays(image, field)
+        coloured = np.ptp(image, axis=2) > overlays._COLOURED
         assert inpainted[coloured & field].all(), path.stem
         assert coloured.any() == (path.stem in CALIPER_FRAMES), path.stem
-        assert inpainted.sum() < (1600 if path.stem in CALIPER_FRAMES else 500), path.stem
+        drawn_on = path.stem in CALIPER_FRAMES | DIGIT_FRAMES | CROSS_FRAMES | TEXT_FRAMES
+        assert inpainted.sum() < (2000 if drawn_on else 540), path.stem
         assert not grey[~field].any(), path.stem
+        inside = field.astype(np.uint8)
+        known = overlays._markers(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), inside)
+        glyphs = overlays._glyphs(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), inside, known)
+        core = cv2.erode(inside, np.ones((13, 13)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        if glyphs[core > 0].any():
+            deep.add(path.stem)
+    # no other frame has a glyph, but for two orientation markers that tissue as bright as they are hides in part
+    assert deep - {"188_1", "366_3"} == DIGIT_FRAMES | CROSS_FRAMES | TEXT_FRAMES | CALIPER_FRAMES
 
 
 @needs_samples
@@ -347,7 +404,7 @@ def test_other_scanners_keep_their_labels(name: str, least: float) -> None:
     assert pictures
     for path in pictures:
         mask = cv2.imread(str(path.parent.parent / "masks" / path.name), cv2.IMREAD_GRAYSCALE)
-        field = us.find_field(read(path))
+        field = field_of_view.find_field(read(path))
         assert field.mean() > 0.45, path.stem
         if mask is not None and mask.any():
             assert field[mask > 0].mean() >= least, path.stem

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -94,15 +95,32 @@ def test_a_wrong_setting_stops_with_one_line(lab: Lab, config: str, expected: st
     assert "Traceback" not in done.stdout
 
 
-def test_results_that_may_not_be_passed_on_are_not_written_where_git_would_track_them(lab: Lab) -> None:
-    fresh(lab)
+@pytest.mark.parametrize("ignored", ["", "/results/datasets/\n"])
+def test_results_that_may_not_be_passed_on_are_not_written_where_git_would_track_them(lab: Lab, ignored: str) -> None:
     subprocess.run(["git", "init", "--quiet", str(lab.place)], check=True)
-    done = lab.run()
+    (lab.place / ".gitignore").write_text(ignored)
+    done = fresh(lab).run()
     assert done.returncode == 1
-    assert "would be tracked by git" in done.stdout
-    assert not list((lab.place / "results").rglob("*.parquet"))
+    assert "git would track it; the terms of ddti, thyroid-cineclip do not let" in done.stdout
+    assert not (lab.place / "results").exists()
     (lab.place / ".gitignore").write_text("/results/\n")
+    assert lab.run("--dry-run").returncode == 0
+
+
+KILLS = 50 if os.environ.get("CASEBOOK_STRESS") else 2
+
+
+@pytest.mark.parametrize("kill", range(KILLS))
+def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(lab: Lab, finished: Lab, kill: int) -> None:
+    process = subprocess.Popen(
+        fresh(lab).command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(random.Random(kill).uniform(1, 8))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    lab.run("--unlock")
     lab.ran()
+    assert lab.products() == finished.products()
 
 
 def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(lab: Lab, finished: Lab) -> None:

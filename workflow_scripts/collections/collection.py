@@ -11,8 +11,8 @@ a table that is not what the kind ships is a `WrongLayout`: the run stops with i
 """
 
 import importlib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,12 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
+from workflow_scripts.files import listing
+from workflow_scripts.provenance import canonical_json, sha256
+
 HERE = Path(__file__).parent
+PHANTOM = "phantom"  # the label source of synthetic data
+PHANTOM_MARK = "SYNTHETIC.txt"
 
 
 @dataclass(frozen=True)
@@ -122,10 +127,41 @@ def kinds() -> list[str]:
 
 
 @cache
-def card(kind: str) -> Card:
-    """Read the card of a kind of data set."""
+def card(kind: str, phantom: bool = False) -> Card:
+    """Read the card of a kind of data set; of phantoms in its layout, which are nobody's data, the layout is all."""
     values = yaml.safe_load((HERE / f"{kind.replace('-', '_')}.yaml").read_text(encoding="utf-8"))
-    return Card(**{**values, "stages": tuple(values["stages"])})
+    about = Card(**{**values, "stages": tuple(values["stages"])})
+    if not phantom:
+        return about
+    return replace(
+        about,
+        title=f"Synthetic phantoms in the layout of {about.name}",
+        doi=None,
+        homepage="",
+        citation="None: drawn by Casebook's demo; nothing in them is of a patient.",
+        acknowledgement=None,
+        terms="Drawn by Casebook's demo; nothing in them is of a patient, and they may be passed on.",
+        redistribution="allowed",
+        counts={},
+        truths="Nothing: labels and pictures are made up.",
+    )
+
+
+def card_of(kind: str, cases: Iterable[Mapping[str, Any]]) -> Card:
+    """Return the card of indexed cases of one kind."""
+    return card(kind, any(case["label_source"] == PHANTOM for case in cases))
+
+
+def phantom_mark(root: Path) -> str:
+    """Return what the mark of a folder of phantoms says: that it is one, and of which files."""
+    files = [[name, size] for name, size, _ in listing(root) if name != PHANTOM_MARK]
+    return f"Drawn by Casebook's demo: nothing here is of a patient.\n{sha256(canonical_json(files))}\n"
+
+
+def is_phantom(root: Path) -> bool:
+    """Tell whether a data set was drawn by the demo, and is whole: a mark put into another folder does not count."""
+    mark = root / PHANTOM_MARK
+    return mark.is_file() and mark.read_text(encoding="utf-8") == phantom_mark(root)
 
 
 def root_of(root: Path, *marks: str) -> Path:

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from workflow_scripts.collections.collection import PHANTOM_MARK, phantom_mark
 from workflow_scripts.demo import cineclip, ddti, guide
 
 SETS = ("thyroid-cineclip", "thyroid-guide", "ddti")
@@ -35,6 +36,8 @@ def make_demo_data(out: Path, seed: int = 0) -> bool:
     guide.write_cineclip_guide(beside / "thyroid-guide", guide.demo_cases(), seed=seed)
     ddti.write_ddti(beside / "ddti", ddti.demo_cases(), seed=seed)
     ddti.spoil_demo(beside / "ddti")
+    for name in SETS:
+        (beside / name / PHANTOM_MARK).write_text(phantom_mark(beside / name))
     recipe.write_text("")
     for name in SETS:
         if (out / name).exists():

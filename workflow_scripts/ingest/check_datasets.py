@@ -1,17 +1,17 @@
 """Look at the data sets before a long run: what was found, what is wrong, how much space the results will take."""
 
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts import command
-from workflow_scripts.collections.collection import Unusable, card, find
+from workflow_scripts.collections.collection import Unusable, card_of, find
+from workflow_scripts.files import natural
 from workflow_scripts.imaging.stills import encode_png
 from workflow_scripts.tables import cases, quarantine
 from workflow_scripts.tables.quarantine import quarantined
-from workflow_scripts.tables.table import read_many
+from workflow_scripts.tables.table import planned, read_many, read_rows
 
 SAMPLE = 3  # cases from which the size of a frame is taken
 
@@ -40,15 +40,16 @@ def describe(
     name: str, rows: list[dict[str, Any]], lost: list[dict[str, Any]], root: Path, options: dict[str, Any]
 ) -> str:
     """Return what there is to say of one data set."""
-    about = card(options["kind"])
+    about = card_of(options["kind"], rows)
+    published = f" (the published set has {about.counts['cases']})" if about.counts else ""
     out = quarantined(lost)
+    found = len({case["case_id"] for case in rows} | {case_id for _, case_id in out})
     groups, stand_ins = {case["group_id"] for case in rows}, sorted({case["group_kind"] for case in rows})
     taken = sum(frames_taken(options["frames"], case) for case in rows)
     lines = [
         f"{name} ({about.title})",
-        f"  cases       {len(rows) + len(out)} found, {len(rows)} usable, {len(out)} in quarantine"
-        f" (the published set has {about.counts['cases']})",
-        f"  groups      {len(groups)} ({', '.join(stand_ins)})",
+        f"  cases       {found} found, {len(rows)} indexed, {len(out)} in quarantine{published}",
+        f"  groups      {len(groups)} (by {'; by '.join(stand_ins)})",
         f"  labels from {_counts(case['label_source'] for case in rows)}",
         f"  TI-RADS     {_counts(_level(case) for case in rows)}",
         f"  histology   {_counts(case['pathology'] or 'not known' for case in rows)}",
@@ -76,27 +77,36 @@ def _bytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
+def read_quarantine(folder: Path, usable: set[str]) -> list[dict[str, Any]]:
+    """Return what every stage has found wrong so far with the cases that the plan names, and the index with all."""
+    rows = read_rows(folder / "quarantine" / "index_cases.parquet", quarantine.SCHEMA)
+    graded = folder / "quarantine" / "grade_nodules.parquet"
+    by_chunk = [
+        path for stage in ("extract_frames", "preprocess_frames") for path in planned(folder, f"quarantine/{stage}")
+    ]
+    later = read_many((path for path in (graded, *by_chunk) if path.is_file()), quarantine.SCHEMA)
+    return rows + [row for row in later if row["case_id"] in usable]
+
+
 def main(argv: list[str] | None = None) -> None:
     """Check every data set; end with 1 while a case is in quarantine that nobody has accepted."""
     arguments = command.parser(__doc__)
+    arguments.add_argument("--datasets", type=command.existing, required=True, help="folder with one folder a data set")
     arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
-    arguments.add_argument("--cases", type=command.existing, nargs="+", required=True, help="tables of cases")
-    arguments.add_argument("--quarantine", type=command.existing, nargs="+", required=True, help="tables of quarantine")
     arguments.add_argument("--spec", type=command.json_argument, required=True, help="options of each data set as JSON")
     args = arguments.parse_args(argv)
     command.start("check_datasets")
-    found = read_many(args.cases, cases.SCHEMA)
-    lost = read_many(args.quarantine, quarantine.SCHEMA)
+    waiting = []
     for name, options in args.spec.items():
-        rows = [case for case in found if case["dataset"] == name]
-        print(
-            describe(name, rows, [row for row in lost if row["dataset"] == name], Path(args.roots[name]), options), "\n"
+        rows = read_rows(args.datasets / name / "cases.parquet", cases.SCHEMA)
+        lost = read_quarantine(args.datasets / name, {row["case_id"] for row in rows})
+        print(describe(name, rows, lost, Path(args.roots[name]), options), "\n")
+        ids = sorted({case_id for _, case_id in quarantined(lost)} - set(options["accept"]), key=natural)
+        waiting += [f"{name}: accept: {ids}"] if ids else []
+    if waiting:
+        raise command.Refusal(
+            "there is a quarantine. Mend it, or accept it in the configuration: " + "; ".join(waiting)
         )
-    open_cases = [case for case in sorted(quarantined(lost)) if case[1] not in args.spec[case[0]]["accept"]]
-    if open_cases:
-        names = ", ".join(repr(case_id) for _, case_id in open_cases)
-        print(f"{len(open_cases)} cases are in quarantine: mend them, or write in the configuration: accept: [{names}]")
-        sys.exit(1)
     print("Nothing is in quarantine that was not accepted.")
 
 

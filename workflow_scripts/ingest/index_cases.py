@@ -1,7 +1,6 @@
 """List every case of a data set with its labels and where its pixels lie; no pixel is decoded."""
 
 import csv
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from workflow_scripts import command
-from workflow_scripts.collections.collection import TABLE, Card, WrongLayout, card, find
+from workflow_scripts.collections.collection import PHANTOM, TABLE, Card, WrongLayout, card, find, is_phantom
 from workflow_scripts.provenance import ContentHashes
 from workflow_scripts.tables import cases, quarantine
 from workflow_scripts.tables.quarantine import problem_row, quarantined
@@ -38,7 +37,8 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
             status = "noticed" if case.case_id == TABLE else "partial" if case.row else "quarantined"
             lost += [problem_row("index_cases", row, status, problem) for problem in case.problems]
             if case.row:
-                found.append(row | case.row)
+                source = {"label_source": PHANTOM} if is_phantom(root) else {}
+                found.append(row | case.row | source)
     except WrongLayout as error:
         raise command.Refusal(f"datasets.{dataset}: {error}") from None
     finally:
@@ -54,31 +54,13 @@ def read_groups(path: str | None) -> dict[str, str]:
         return {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            return {row["case_id"]: row["group_id"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise command.Refusal(f"groups: {path}: {error!r}; expected a CSV with the columns case_id,group_id") from None
-
-
-def refuse_tracked(folder: Path, kind: str) -> None:
-    """Refuse to write what may not be passed on to a folder that git would take in.
-
-    Raises
-    ------
-    Refusal
-        When `folder` lies in a git work tree that does not ignore it.
-    """
-    if card(kind).redistribution == "allowed":
-        return
-    asked = ["git", "-C", str(folder), "check-ignore", "--quiet", "."]
-    try:
-        code = subprocess.run(asked, capture_output=True, check=False).returncode
-    except FileNotFoundError:  # no git, no work tree
-        return
-    if code == 1:  # 0: ignored, 128: no work tree
-        raise command.Refusal(
-            f"{folder.resolve()} would be tracked by git, and the terms of {kind} do not let its pictures or rows be"
-            " passed on; add the results folder to .gitignore, or run with --directory elsewhere"
-        )
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise command.Refusal(f"groups: {path} cannot be read ({error})") from None
+    for line, row in enumerate(rows, 2):
+        if not (row.get("case_id") and row.get("group_id")):
+            raise command.Refusal(f"groups: {path}, line {line}: expected case_id,group_id, separated by a comma")
+    return {row["case_id"]: row["group_id"] for row in rows}
 
 
 def notice(about: Card) -> str:
@@ -105,11 +87,12 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     log = command.start("index_cases")
     args.cases.parent.mkdir(parents=True, exist_ok=True)
-    refuse_tracked(args.cases.parent, args.spec["kind"])
-    found, lost = index_cases(Path(args.roots[args.dataset]), args.dataset, args.spec, args.cache)
+    root = Path(args.roots[args.dataset])
+    about = card(args.spec["kind"], is_phantom(root))
+    found, lost = index_cases(root, args.dataset, args.spec, args.cache)
     write_rows(args.cases, found, cases.SCHEMA)
     write_rows(args.quarantine, lost, quarantine.SCHEMA)
-    args.notice.write_text(notice(card(args.spec["kind"])), encoding="utf-8")
+    args.notice.write_text(notice(about), encoding="utf-8")
     log.info("%d cases, %d in quarantine", len(found), len(quarantined(lost)))
 
 

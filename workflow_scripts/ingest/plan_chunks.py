@@ -19,6 +19,13 @@ def plan_chunks(rows: list[dict[str, Any]], n_chunks: int, wanted: set[str] | No
     return dict(sorted(chunks.items()))
 
 
+def forget(dataset: Path, planned: set[str]) -> None:
+    """Remove the chunks of an earlier plan that this one does not name: pixels of cases that are gone do not stay."""
+    for path in dataset.glob("**/[0-9][0-9][0-9].parquet"):
+        if path.stem not in planned:
+            path.unlink()
+
+
 def main(argv: list[str] | None = None) -> None:
     """Plan one data set."""
     arguments = command.parser(__doc__)
@@ -40,7 +47,9 @@ def main(argv: list[str] | None = None) -> None:
             if row["dataset"] == rows[0]["dataset"]
         }
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, chunk in plan_chunks(rows, args.spec["n_chunks"], wanted).items():
+    plan = plan_chunks(rows, args.spec["n_chunks"], wanted)
+    forget(args.out.parent, set(plan))
+    for name, chunk in plan.items():
         write_rows(args.out / f"{name}.parquet", chunk, cases.SCHEMA)
         log.info("chunk %s: %d cases", name, len(chunk))
 

@@ -10,15 +10,10 @@ import numpy as np
 from workflow_scripts import command
 from workflow_scripts.collections.collection import Unusable
 from workflow_scripts.files import write_beside
+from workflow_scripts.imaging.field_of_view import FieldNotFound, find_field
+from workflow_scripts.imaging.overlays import remove_overlays
 from workflow_scripts.imaging.stills import decode_picture, encode_png, read_still, to_grey
-from workflow_scripts.imaging.ultrasound import (
-    FieldNotFound,
-    adjust_contrast,
-    find_field,
-    reduce_speckle,
-    remove_overlays,
-    resize_keeping_aspect,
-)
+from workflow_scripts.imaging.ultrasound import adjust_contrast, reduce_speckle, resize_keeping_aspect
 from workflow_scripts.tables import inputs, quarantine
 from workflow_scripts.tables.quarantine import problem_row
 from workflow_scripts.tables.table import RowWriter, stream_rows, write_rows

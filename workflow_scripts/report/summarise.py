@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.collections.collection import card
+from workflow_scripts.collections.collection import card_of
 from workflow_scripts.files import natural
 from workflow_scripts.tables import cases, grades, quarantine
 from workflow_scripts.tables.table import planned, read_many, read_rows, stream_rows
@@ -198,7 +198,8 @@ def summarise_dataset(name: str, kind: str, tables: Tables) -> tuple[set[str], d
     """Return the cases of a data set that got through, and all its figures."""
     through, followed = follow_cases(name, tables)
     frames = sum((tables.frames[case] for case in through), Counter[str]())
-    about = {key: value for key, value in asdict(card(kind)).items() if key not in UNSHOWN}
+    own = card_of(kind, tables.cases.values())
+    about = {key: value for key, value in asdict(own).items() if key not in UNSHOWN}
     return through, {
         "kind": kind,
         **followed,
@@ -206,7 +207,7 @@ def summarise_dataset(name: str, kind: str, tables: Tables) -> tuple[set[str], d
         "grades": summarise_grades(tables, through),
         "quarantine": group_problems(tables.problems),
         "card": about,
-        "counts": compare_counts(card(kind).counts, tables, through, followed["cases"]["in"]),
+        "counts": compare_counts(own.counts, tables, through, followed["cases"]["in"]),
     }
 
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
+from workflow_scripts.imaging.overlays import remove_overlays
 from workflow_scripts.imaging.stills import decode_picture, read_still, to_grey
-from workflow_scripts.imaging.ultrasound import remove_overlays
 from workflow_scripts.scenarios.wording import Unfit
 
 MASK_KEPT = 0.98

@@ -1,6 +1,8 @@
-"""Queries over the table of cases, written as data: `column: value`, `column: [one of]`, `column: {at_least:, below:}`.
+"""Queries over the table of cases, written as data: `column: value`, `column: [one of]`, `column: {at_least:, below:}`,
+or `column: {none_from:}`.
 
-All conditions of a query must hold, and a label that is not known meets none.
+All conditions of a query must hold. A label that is not known meets none but `none_from`, which only excludes what is
+stated.
 """
 
 import difflib
@@ -67,6 +69,8 @@ def _values(condition: Condition) -> list[str | float]:
 
 
 def _meets(value: Any, condition: Condition) -> bool:
+    if isinstance(condition, Mapping) and "none_from" in condition:
+        return bool(value is None or value < condition["none_from"])
     if value is None:
         return False
     if isinstance(condition, Mapping):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import command
-from workflow_scripts.collections.collection import Card, card
+from workflow_scripts.collections.collection import Card, card_of
 from workflow_scripts.configuration import scenario_ids
 from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.stills import encode_png
@@ -34,7 +34,12 @@ class DataSet:
 
     folder: Path
     root: Path
-    card: Card
+    kind: str
+
+    @cached_property
+    def card(self) -> Card:
+        """What is known of the data set."""
+        return card_of(self.kind, self.cases.values())
 
     @cached_property
     def cases(self) -> dict[str, dict[str, Any]]:
@@ -169,8 +174,7 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     log = command.start("write_scenarios")
     datasets = {
-        name: DataSet(args.datasets / name, Path(args.roots[name]), card(kind))
-        for name, kind in args.spec["kinds"].items()
+        name: DataSet(args.datasets / name, Path(args.roots[name]), kind) for name, kind in args.spec["kinds"].items()
     }
     ranked = sorted(read_rows(args.candidates, candidates.SCHEMA), key=lambda row: row["rank"])
     taken, entries, rows = Taken(set(), set()), [], []

@@ -24,14 +24,18 @@ SCHEMA = pa.schema(
         column("source_key", pa.string(), "the case's key inside a source that holds many cases"),
         column("content_sha256", pa.string(), "hash of the content of the sources, for an HDF5 of the case's rows"),
         column("n_frames", pa.int32(), "frames the sources claim to hold; null when only decoding tells"),
-        column("label_source", pa.string(), "who says so: histology, radiologist, registry, none"),
+        column(
+            "label_source",
+            pa.string(),
+            "who says so: histology, radiologist, registry, none; phantom: nobody, it is synthetic",
+        ),
         column("pathology", pa.string(), "benign or malignant by histology; null when there is none"),
         column("tirads_system", pa.string(), "the TI-RADS system and version of tirads_level"),
         column("tirads_level", pa.string(), "the level as graded by the radiologist"),
         *(column(f"{name}_points", pa.int8(), f"ACR points for {name}", "points") for name in DESCRIPTORS),
         *(column(name, pa.string(), f"{name} in the words of the data set") for name in DESCRIPTORS),
         column("size_mm", pa.list_(pa.float64()), "diameters along three unordered axes; null where blank", "mm"),
-        column("largest_mm", pa.float64(), "largest diameter; null unless every axis is known", "mm"),
+        column("largest_mm", pa.float64(), "largest diameter; null unless it, or every axis, is stated", "mm"),
         column("split_given", pa.string(), "the split that the publishers assigned"),
     ]
 )

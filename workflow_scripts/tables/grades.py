@@ -13,7 +13,11 @@ SCHEMA = pa.schema(
         column("level", pa.string(), "level in `system`; null when it cannot be determined"),
         column("advice", pa.string(), "fna, follow-up, none, or cannot be determined"),
         column("reason", pa.string(), "why, in one sentence"),
-        column("findings", pa.string(), "the descriptors in the system's words; points that stand for two say `or`"),
+        column(
+            "findings",
+            pa.string(),
+            "the descriptors in the case's own words of the system; points that stand for two say `or`",
+        ),
         column("source", pa.string(), "what the grade rests on: radiologist descriptors"),
     ]
 )

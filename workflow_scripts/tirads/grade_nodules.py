@@ -47,7 +47,13 @@ def grade_case(system: System, case: dict[str, Any]) -> dict[str, Any]:
     if stated and grade.points is not None and not level_agrees(system, grade.points, stated):
         reason = f"the stated level {stated} is not that of its {grade.points} points, {grade.level}"
         raise Unusable(source, reason, "correct the level or the descriptors")
-    findings = [describe_points(system, name, value) for name, value in points.items() if value is not None]
+    own = case["tirads_system"] == system.name  # then its words are the system's, and say more than points do
+    findings = []
+    for name, value in points.items():
+        if own and case[name]:
+            findings.append(case[name].replace(FOCI_SEPARATOR, " and"))
+        elif value is not None:
+            findings.append(describe_points(system, name, value))
     return {
         "case_id": case["case_id"],
         "dataset": case["dataset"],
