@@ -228,10 +228,14 @@ def main() -> None:
     args = arguments.parse_args()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     figures: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"}
+    from tests.bench_learning import bench_prediction, bench_training  # torch is not there in a lean environment
+
     for name, bench in (
         ("extraction", bench_extraction),
         ("memory", lambda folder: bench_memory(folder, args.gigabytes)),
         ("run", bench_run),
+        ("prediction", bench_prediction),
+        ("training", bench_training),
     ):
         with tempfile.TemporaryDirectory() as folder:
             print(f"\n{name}: {(bench.__doc__ or bench_memory.__doc__ or '').splitlines()[0]}", flush=True)
