@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 import pytest
 
@@ -109,8 +110,6 @@ def test_content_hash_follows_the_rows_of_the_case_alone(tmp_path: Path) -> None
 
 
 def test_one_clip_in_two_places_and_gaps_in_frame_numbers(tmp_path: Path) -> None:
-    import h5py
-
     root = tmp_path / "set"
     write_stack(root, {"1_": 2, "2_": 2, "3_": 2}, [row("1_"), row("2_"), row("3_")])
     with h5py.File(root / "dataset.hdf5", "r+") as file:
@@ -128,6 +127,11 @@ def test_one_clip_in_two_places_and_gaps_in_frame_numbers(tmp_path: Path) -> Non
         ("ti-rads_shape", "x", "0 to 3"),
         ("size_x", "-1", "from 0"),
         ("size_x", "nan", "from 0"),
+        ("size_x", "0", "up to 15 in centimetres"),
+        ("size_x", "160", "up to 15 in centimetres"),
+        ("age", "99999", "0 to 120"),
+        ("age", "\u0665\u0660", "0 to 120"),
+        ("age", "5\u00b2", "0 to 120"),
         ("location", "neck", "isthmus, left, right"),
         ("histopath_diagnosis", "2", "0, 1"),
     ],
@@ -151,6 +155,83 @@ def test_missing_column_stops_and_unknown_column_warns(tmp_path: Path) -> None:
     cases = index(tmp_path / "b")
     assert cases["1"].row
     assert cases[TABLE].problems[0].reason == "unknown columns are left out: probe"
+
+
+def test_a_row_of_another_length_costs_its_case(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    write_stack(root, {f"{n}_": 1 for n in (1, 2, 3, 4)}, [row("1_"), row("2_"), row("3_"), row("4_")])
+    lines = (root / "metadata.csv").read_text().splitlines()
+    lines[1], lines[2] = lines[1].rpartition(",")[0], lines[2] + ",0"
+    lines[3] = "," * lines[3].count(",")
+    (root / "metadata.csv").write_text("\n".join(lines))
+    cases = index(root)
+    assert [case.case_id for case in cases.values() if case.row] == ["4"]
+    assert cases["1"].problems[0].reason == "line 2 has 13 fields, the header 14"
+    assert cases["2"].problems[0].reason == "line 3 has 15 fields, the header 14"
+    assert cases["line 4"].problems[0].reason == "line 4 has no annot_id"
+
+
+def test_a_csv_with_semicolons_is_named(tmp_path: Path) -> None:
+    write_stack(tmp_path / "set", {"1_": 1}, [row("1_")])
+    path = tmp_path / "set" / "metadata.csv"
+    path.write_text(path.read_text().replace(",", ";"))
+    with pytest.raises(WrongLayout, match="its separator is ';'; save it with commas"):
+        index(tmp_path / "set")
+
+
+def test_who_says_nothing_is_no_radiologist(tmp_path: Path) -> None:
+    blank = {"ti-rads_level": "", "histopath_diagnosis": ""}
+    write_stack(tmp_path / "set", {"1_": 1, "2_": 1}, [row("1_", **blank), row("2_", histopath_diagnosis="")])
+    cases = index(tmp_path / "set")
+    assert [usable(case)["label_source"] for case in cases.values()] == ["none", "radiologist"]
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "reason"),
+    [
+        ("annot_id", np.array([1, 1]), "annot_id is of type int64; expected bytes"),
+        ("frame_num", np.array([1, 2]), "frame_num is of type int64; expected bytes"),
+        ("image", np.zeros((2, 40, 56), np.uint16), "image is of type uint16; expected uint8"),
+        ("mask", np.zeros((2, 40, 56), bool), "mask is of type bool; expected uint8"),
+        ("mask", np.zeros((2, 40, 55), np.uint8), "expected the same"),
+    ],
+)
+def test_a_stack_of_other_types_is_refused(tmp_path: Path, key: str, values: np.ndarray, reason: str) -> None:
+    write_stack(tmp_path, {"1_": 2}, [row("1_")])
+    with h5py.File(tmp_path / "dataset.hdf5", "r+") as file:
+        del file[key]
+        file[key] = values
+    with pytest.raises(WrongLayout, match=reason):
+        index(tmp_path)
+
+
+def test_a_damaged_chunk_costs_its_clip(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    write_stack(root, {"1_": 5, "2_": 5}, [row("1_"), row("2_")])
+    with h5py.File(root / "dataset.hdf5", "r+") as file:
+        pixels = file["image"][:]
+        del file["image"]
+        stack = file.create_dataset("image", data=pixels, chunks=(5, 40, 56), compression="gzip")
+        chunk = stack.id.get_chunk_info(1)
+    whole = usable(index(root)["2"])
+    data = bytearray((root / "dataset.hdf5").read_bytes())
+    data[chunk.byte_offset + 50 : chunk.byte_offset + 90] = bytes(40)
+    (root / "dataset.hdf5").write_bytes(data)
+    cases = index(root)
+    assert cases["1"].row
+    assert "clip 2_ cannot be read" in cases["2"].problems[0].reason
+    clip = collection.open_case(root, whole)  # damaged since it was indexed
+    with pytest.raises(Unusable, match="clip 2_ cannot be read"):
+        list(clip.read())
+
+
+def test_a_mask_of_other_values_is_not_guessed(tmp_path: Path) -> None:
+    write_stack(tmp_path, {"1_": 2}, [row("1_")])
+    with h5py.File(tmp_path / "dataset.hdf5", "r+") as file:
+        file["mask"][1] = np.minimum(file["mask"][1], 2)
+    clip = collection.open_case(tmp_path, usable(index(tmp_path)["1"]))
+    with pytest.raises(Unusable, match="the mask of frame 2 of 1_ has the values 0, 2"):
+        list(clip.read())
 
 
 def test_wrong_layouts_say_what_was_expected(tmp_path: Path) -> None:
@@ -235,3 +316,25 @@ def test_guide_missing_column(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text(text)
     with pytest.raises(WrongLayout, match=f"histopathology is missing; expected the header {GUIDE_HEADER[:20]}"):
         index(tmp_path)
+
+
+def test_guide_words_sizes_and_files(tmp_path: Path) -> None:
+    write_guide(tmp_path, {"a": 2}, composition="Solid Or Almost", nodule_size_mm="150")
+    (tmp_path / "images" / "b.avi").write_bytes(b"x")
+    (tmp_path / "images" / "._a_clip.mp4").write_bytes(b"x")
+    (tmp_path / "images" / "c_clip.mp4").symlink_to(tmp_path / "gone.mp4")
+    cases = index(tmp_path)
+    assert usable(cases["a"])["composition"] == "solid or almost"
+    assert cases[TABLE].problems[0].reason == "2 files are not understood: b.avi, c_clip.mp4"
+    write_guide(tmp_path, {"a": 2}, nodule_size_mm="151")
+    assert index(tmp_path)["a"].problems[0].reason == "nodule_size_mm is 151: expected millimetres"
+
+
+def test_no_reason_holds_an_absolute_path(tmp_path: Path) -> None:
+    write_guide(tmp_path, {"a": 2, "b": 2})
+    (tmp_path / "images" / "a_clip.mp4").write_bytes(b"no video")
+    (tmp_path / "segmentations" / "b_seg.nii.gz").write_bytes(b"no volume")
+    for case in index(tmp_path).values():
+        with pytest.raises(Unusable) as caught:
+            list(collection.open_case(tmp_path, usable(case)).read())
+        assert str(tmp_path) not in str(caught.value)

@@ -99,7 +99,8 @@ def test_a_line_of_logic_rebuilds_the_rules_that_import_it(lab: Lab) -> None:
     scripts = lab.repository / "workflow_scripts"
     change(scripts / "preprocess" / "preprocess_frames.py", '"leave the picture out"', '"leave this picture out"')
     assert set(lab.ran()) == {"preprocess_frames", *AFTER}
-    change(scripts / "collections" / "ddti.py", '"not well-formed XML', '"broken XML')
+    ddti = scripts / "collections" / "ddti.py"
+    ddti.write_text(ddti.read_text() + "\n\nANOTHER_LINE = 1\n")
     looked = lab.ran()
     assert looked["extract_frames"] == 3  # the chunks of clinic, not those of the clips
     assert looked["index_cases"] == 1

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.fixtures import write_ddti_case
 from tests.workflow.conftest import Lab
 from workflow_scripts.tables import cases
 from workflow_scripts.tables.table import read_rows
@@ -72,7 +73,7 @@ def test_check_says_what_is_wrong_and_ends_with_one_until_it_is_accepted(lab: La
     assert "about" in done.stdout
     assert "free" in done.stdout
     text = (lab.place / "mine.yaml").read_text()
-    (lab.place / "mine.yaml").write_text(text.replace("kind: ddti", "kind: ddti\n    accept: ['7']"))
+    (lab.place / "mine.yaml").write_text(text.replace("kind: ddti", "kind: ddti\n    accept: [7, '20']"))
     assert lab.run("check").returncode == 0
 
 
@@ -159,8 +160,9 @@ def test_a_job_that_is_killed_leaves_nothing_half_written(lab: Lab, finished: La
 def test_only_candidates_are_extracted_where_that_is_asked(lab: Lab) -> None:
     text = (lab.place / "mine.yaml").read_text()
     (lab.place / "mine.yaml").write_text(text.replace("kind: ddti", "kind: ddti\n    extract: candidates"))
+    write_ddti_case(lab.clinic, 21, {1: None}, tirads="3")  # no template asks for this level
     fresh(lab).ran()
     summary = json.loads((lab.place / "results" / "report" / "summary.json").read_text())
     clinic = summary["datasets"]["clinic"]["cases"]
-    assert (clinic["in"], clinic["out"], clinic["not_asked_for"]) == (9, 8, 1)  # the one without a readable outline
+    assert (clinic["in"], clinic["out"], clinic["not_asked_for"]) == (10, 8, 1)
     assert not lab.ran()

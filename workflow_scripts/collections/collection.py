@@ -78,6 +78,15 @@ class Indexed:
     problems: list[Unusable] = field(default_factory=list)
 
 
+def not_understood(folder: str, names: list[str], expected: str) -> list[Indexed]:
+    """Return the remark that a folder holds files that nothing is made of; none where there are no such files."""
+    if not names:
+        return []
+    count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+    reason = f"{count} not understood: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+    return [Indexed(TABLE, None, [Unusable(folder, reason, f"{expected}, or move them elsewhere")])]
+
+
 @dataclass(frozen=True)
 class Still:
     """One decoded frame: `image` (H, W) or (H, W, 3) RGB uint8, `mask` (H, W) uint8 with labels 1..n, or None."""

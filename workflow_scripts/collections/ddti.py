@@ -5,19 +5,22 @@ without an outline (nobody says that they are healthy), the same picture in seve
 Source: Pedraza et al., Proc. SPIE 9287 (2015), doi:10.1117/12.2073532.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
 
-import cv2
-import defusedxml.ElementTree
-import numpy as np
-
-from workflow_scripts.collections.collection import Clip, Indexed, Still, Unusable, WrongLayout, root_of
+from workflow_scripts.collections.collection import (
+    Clip,
+    Indexed,
+    Still,
+    Unusable,
+    WrongLayout,
+    not_understood,
+    root_of,
+)
+from workflow_scripts.collections.ddti_outlines import area, draw, outside, parse, read_outlines
 from workflow_scripts.files import natural
 from workflow_scripts.imaging.stills import UnreadablePicture, read_still
 from workflow_scripts.provenance import ContentHashes, canonical_json, sha256
@@ -53,6 +56,7 @@ POINTS = {
     },
 }
 TAGS = {"composition": "composition", "echogenicity": "echogenicity", "margin": "margins", "foci": "calcifications"}
+LOOKS = {".xml", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff"}  # the endings of data
 EXPECTED = "a folder with <n>.xml and <n>_<k>.jpg, as DDTI ships it"
 
 
@@ -62,14 +66,11 @@ def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[
     A picture that occurs byte for byte in several cases stays with the first in numeric order, and the cases become one
     group: it can be of one patient only.
     """
-    folder = root_of(root, "[0-9]*.xml")
-    pictures: dict[str, list[Path]] = defaultdict(list)
-    for path in folder.glob("*.[jJ][pP][gG]"):
-        if match := re.fullmatch(r"(\d+)_(\d+)\.jpg", path.name, re.IGNORECASE):
-            pictures[match[1]].append(path)
-    tables = {path.stem: path for path in folder.glob("*.xml") if path.stem.isdigit()}
+    folder = root_of(root, "[0-9]*.[xX][mM][lL]")
+    tables, pictures, others = _files(folder)
     if not tables:
         raise WrongLayout(f"{root}: no <n>.xml found; expected {EXPECTED}")
+    yield from not_understood(folder.relative_to(root).as_posix(), others, "<n>.xml and <n>_<k>.jpg")
     first_seen: dict[str, str] = {}  # hash of a picture -> its case
     group: dict[str, str] = {}  # case -> the first case of its group
     found = []
@@ -77,10 +78,10 @@ def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[
         case = Indexed(case_id, None)
         kept: list[Path] = []
         group[case_id] = case_id
-        for path in sorted(pictures[case_id], key=lambda path: natural(path.name)):
+        for _, path in sorted(pictures[case_id].items()):
             content = hashes.of(path)
             owner = first_seen.setdefault(content, case_id)
-            if owner == case_id and path.name not in {other.name for other in kept} and not _twin(path, kept, hashes):
+            if owner == case_id and not _twin(path, kept, hashes):
                 kept.append(path)
                 continue
             where = "of this case" if owner == case_id else f"of case {owner}"
@@ -97,7 +98,7 @@ def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[
                     kept[0].name if kept else case.problems[0].file, "no XML with its case", f"add {case.case_id}.xml"
                 )
             table = tables[case.case_id]
-            row = _row(folder, table, kept, hashes, case)
+            row, kept = _row(table, kept, pictures[case.case_id].keys(), hashes, case)
             joined = sum(first == group[case.case_id] for first in group.values()) > 1
             row["group_id"] = patient or group[case.case_id]
             row["group_kind"] = "patient" if patient else "case, joined by identical pictures" if joined else "case"
@@ -113,6 +114,25 @@ def open_case(root: Path, case: Mapping[str, Any]) -> Clip:
     return PictureClip(root, case)
 
 
+def _files(folder: Path) -> tuple[dict[str, Path], dict[str, dict[int, Path]], list[str]]:
+    """Return the tables and the numbered pictures by case, and the names of files that look like either and are not."""
+    tables: dict[str, Path] = {}
+    pictures: dict[str, dict[int, Path]] = defaultdict(dict)
+    others = []
+    for path in sorted(folder.iterdir(), key=lambda path: (path.suffix not in {".xml", ".jpg"}, path.name)):
+        if path.name.startswith(".") or path.is_dir() or path.suffix.lower() not in LOOKS:
+            continue
+        if match := path.is_file() and re.fullmatch(r"([0-9]+)\.xml", path.name, re.IGNORECASE):
+            known = tables.setdefault(match[1], path)
+        elif match := path.is_file() and re.fullmatch(r"([0-9]+)_([0-9]{1,9})\.jpe?g", path.name, re.IGNORECASE):
+            known = pictures[match[1]].setdefault(int(match[2]), path)
+        else:
+            known = None
+        if known != path:  # neither, or a second spelling of the same name
+            others.append(path.name)
+    return tables, pictures, sorted(others, key=natural)
+
+
 def _twin(path: Path, kept: list[Path], hashes: ContentHashes) -> bool:
     return any(hashes.of(path) == hashes.of(other) for other in kept)
 
@@ -125,21 +145,36 @@ def _join(group: dict[str, str], case_id: str, owner: str) -> None:
             group[member] = new
 
 
-def _row(folder: Path, table: Path, kept: list[Path], hashes: ContentHashes, case: Indexed) -> dict[str, Any]:
-    """Return the labels of one XML, and check that its pictures have outlines that can be read."""
-    tree = _parse(table)
+def _row(
+    table: Path, kept: list[Path], numbers: Collection[int], hashes: ContentHashes, case: Indexed
+) -> tuple[dict[str, Any], list[Path]]:
+    """Return the labels of one XML, and those of the pictures that it keeps whose outlines can be read, or are blank.
+
+    `numbers` are those of all its pictures, kept or not.
+    """
+    tree = parse(table)
     if not kept:
         reason = "all its pictures belong to other cases" if case.problems else "no picture with its case"
         raise Unusable(table.name, reason, f"add {table.stem}_1.jpg, or leave the XML out")
+    outlines, problems = read_outlines(table)
+    for number in sorted(outlines.keys() - numbers):
+        reason = f"it has a <mark> for picture {number}, which is not there"
+        problems.append(Unusable(table.name, reason, f"add {table.stem}_{number}.jpg, or leave the mark out"))
+    broken = {path: outline for path in kept if isinstance(outline := outlines.get(_number(path.name)), Unusable)}
+    lost = [Unusable(path.name, outline.reason, outline.mend) for path, outline in broken.items()]
+    if len(lost) == len(kept):
+        raise Unusable(lost[0].file, f"no picture of the case can be used: {lost[0].reason}", lost[0].mend)
+    kept = [path for path in kept if path not in broken]
     texts = {name: " ".join((tree.findtext(tag) or "").split()) or None for name, tag in TAGS.items()}
     level = (tree.findtext("tirads") or "").strip().lower() or None
     if level and level not in LEVELS:
         raise Unusable(table.name, f"<tirads> is {level!r}", f"one of {', '.join(LEVELS)}, or blank")
+    case.problems += [*problems, *lost]
     sex = (tree.findtext("sex") or "").strip().upper()
     age = (tree.findtext("age") or "").strip()
-    return {
+    row = {
         "body_part": "thyroid",
-        "age": int(age) if age.isdigit() and 0 < int(age) < 120 else None,
+        "age": int(age) if re.fullmatch("[0-9]{1,3}", age) and 0 < int(age) <= 120 else None,
         "sex": {"F": "female", "M": "male"}.get(sex),
         "source_kind": "xml-jpeg",
         "content_sha256": sha256(canonical_json([[path.name, hashes.of(path)] for path in (table, *kept)])),
@@ -150,43 +185,7 @@ def _row(folder: Path, table: Path, kept: list[Path], hashes: ContentHashes, cas
         **texts,
         **{f"{name}_points": words.get(texts[name] or "") for name, words in POINTS.items()},
     }
-
-
-def _parse(table: Path) -> Element:
-    try:
-        tree = defusedxml.ElementTree.parse(table).getroot()
-    except (ParseError, ValueError) as error:
-        raise Unusable(table.name, f"not well-formed XML ({error})", "download the file again") from None
-    if tree is None or tree.tag != "case":
-        raise Unusable(table.name, "its root is not <case>", "use the XML that DDTI ships")
-    return tree
-
-
-def read_outlines(table: Path) -> dict[int, list[np.ndarray] | Unusable | None]:
-    """Return the outlines of a case by picture number: polygons (n, 2) of (x, y), None if blank, or what is wrong.
-
-    An `arrow` points at something and outlines nothing; it is left out.
-    """
-    outlines: dict[int, list[np.ndarray] | Unusable | None] = {}
-    for mark in _parse(table).findall("mark"):
-        number = int(mark.findtext("image") or 1)
-        text = (mark.findtext("svg") or "").strip()
-        try:
-            regions = json.loads(text) if text else []
-            polygons = [
-                np.array([[point["x"], point["y"]] for point in region["points"]], dtype=np.float64)
-                for region in regions
-                if region.get("regionType") != "arrow"
-            ]
-        except (ValueError, TypeError, KeyError, AttributeError):
-            outlines[number] = Unusable(
-                table.name,
-                f"the outline of picture {number} breaks off after {len(text)} characters: its mask is incomplete",
-                "take the XML from another copy of the set",
-            )
-            continue
-        outlines[number] = [polygon for polygon in polygons if len(polygon) >= 3] or None
-    return outlines
+    return row, kept
 
 
 class PictureClip:
@@ -196,7 +195,7 @@ class PictureClip:
         """Read the outlines; no pixel yet."""
         table, *pictures = case["sources"]
         self._root, self._pictures = root, pictures
-        self._outlines = read_outlines(root / table)
+        self._outlines, _ = read_outlines(root / table)
         self.problems: list[Unusable] = []
 
     def count(self) -> int:
@@ -208,18 +207,17 @@ class PictureClip:
         areas = []
         for picture in self._pictures:
             polygons = self._outlines.get(_number(picture))
-            areas.append(int(sum(map(_area, polygons))) if isinstance(polygons, list) else 0)
+            areas.append(int(sum(map(area, polygons))) if isinstance(polygons, list) else 0)
         return areas
 
     def read(self, indices: Collection[int] | None = None) -> Iterator[Still]:
-        """Yield the pictures; one that is broken, or whose outline is cut off, is noted in `problems` and left out."""
+        """Yield the pictures; one that is broken, or misses its outline, is noted in `problems` and left out."""
         for position, picture in enumerate(self._pictures):
             if indices is not None and position not in indices:
                 continue
             outline = self._outlines.get(_number(picture))
             name = Path(picture).name
-            if isinstance(outline, Unusable):
-                self.problems.append(Unusable(name, outline.reason, outline.mend))
+            if isinstance(outline, Unusable):  # the index leaves such pictures out of the sources, and says so
                 continue
             if outline is None:
                 self.problems.append(
@@ -234,22 +232,14 @@ class PictureClip:
             except UnreadablePicture as error:
                 self.problems.append(Unusable(name, str(error), "take the picture from another copy"))
                 continue
-            mask = None if outline is None else _draw(outline, image.shape[:2])
+            height, width = image.shape[:2]
+            if any(outside(polygon, width, height) for polygon in outline or []):
+                reason = f"its outline lies outside the picture of {width} x {height} pixels"
+                self.problems.append(Unusable(name, reason, "take picture and XML from one copy of the set"))
+                continue
+            mask = None if outline is None else draw(outline, (height, width))
             yield Still(position, image, mask, position=name, path=picture)
 
 
 def _number(picture: str) -> int:
     return int(Path(picture).stem.split("_")[1])
-
-
-def _area(polygon: np.ndarray) -> float:
-    x, y = polygon.T
-    return abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2
-
-
-def _draw(polygons: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """Return a label mask (H, W): the n-th polygon is n; where two overlap, the later is on top."""
-    mask = np.zeros(shape, np.uint8)
-    for label, polygon in enumerate(polygons, 1):
-        cv2.fillPoly(mask, [np.rint(polygon).astype(np.int32)], label)
-    return mask

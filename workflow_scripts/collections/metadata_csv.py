@@ -10,6 +10,7 @@ import numpy as np
 from workflow_scripts.collections.collection import TABLE, Indexed, Unusable, WrongLayout
 from workflow_scripts.files import natural
 
+BROKEN = "(broken)"  # the column that says what is wrong with a row as a whole
 LATERALITY = ("isthmus", "left", "right")
 
 
@@ -19,11 +20,20 @@ def read_table(path: Path, columns: tuple[str, ...], key: str) -> tuple[list[dic
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             names = {name: name.strip().replace("-", "_") for name in reader.fieldnames or ()}
-            rows = [
-                {names[name]: (value or "").strip() for name, value in row.items() if name in names} for row in reader
-            ]
+            rows = []
+            for row in reader:
+                rows.append({names[name]: (value or "").strip() for name, value in row.items() if name in names})
+                n_fields = sum(value is not None for name, value in row.items() if name) + len(row.get(None) or ())
+                if n_fields != len(names):
+                    reason = f"line {reader.line_num} has {n_fields} fields, the header {len(names)}"
+                    rows[-1][BROKEN] = reason
+                if key in rows[-1] and not rows[-1][key]:
+                    rows[-1].setdefault(BROKEN, f"line {reader.line_num} has no {key}")
+                    rows[-1][key] = f"line {reader.line_num}"
     except (UnicodeDecodeError, csv.Error) as error:
         raise WrongLayout(f"{path}: not a CSV in UTF-8 ({error}); save it as UTF-8") from None
+    if len(names) == 1 and (other := next((mark for mark in ";\t" if mark in next(iter(names))), None)):
+        raise WrongLayout(f"{path}: its separator is {other!r}; save it with commas")
     wanted = [name.replace("-", "_") for name in columns]
     if missing := [name for name in wanted if name not in names.values()]:
         raise WrongLayout(f"{path}: column {', '.join(missing)} is missing; expected the header {','.join(columns)}")
@@ -38,12 +48,39 @@ def read_table(path: Path, columns: tuple[str, ...], key: str) -> tuple[list[dic
     return rows, remarks
 
 
+def whole(row: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the row, if it has a value for every column.
+
+    Raises
+    ------
+    Unusable
+        When it has more or fewer: which value is of which column is not known.
+    """
+    if BROKEN in row:
+        raise Unusable("metadata.csv", row[BROKEN], "one value a column; quote a value that holds a comma")
+    return row
+
+
+def diameter(row: Mapping[str, str], name: str, unit: str, largest: int) -> float | None:
+    """Read a diameter, None where blank; one that no nodule has was written in another unit."""
+    value: float | None = number(row, name, float)
+    if value is not None and not 0 < value <= largest:
+        raise Unusable(
+            "metadata.csv",
+            f"{name} is {row[name]}: expected {unit}",
+            f"a diameter above 0 and up to {largest} in {unit}, or blank",
+        )
+    return value
+
+
 def number(row: Mapping[str, str], name: str, what: type, allowed: range | None = None) -> Any:
     """Read a number, None where blank."""
     text = row[name]
     if not text:
         return None
     try:
+        if not text.isascii() or "_" in text:
+            raise ValueError
         value = what(float(text)) if what is int and float(text).is_integer() else what(text)
         if value < 0 or not np.isfinite(value) or (allowed is not None and value not in allowed):
             raise ValueError
@@ -68,9 +105,25 @@ def person(row: Mapping[str, str]) -> dict[str, Any]:
     return {
         "body_part": "thyroid",
         "laterality": word(row, "location", {side: side for side in LATERALITY}),
-        "age": number(row, "age", int),
+        "age": number(row, "age", int, range(121)),
         "sex": word(row, "sex", {"female": "female", "male": "male", "f": "female", "m": "male"}),
     }
+
+
+def binary(name: str, key: str, mask: np.ndarray) -> np.ndarray:
+    """Return a mask as 0 and 1, whether its file has 0 and 1 or 0 and 255.
+
+    Raises
+    ------
+    Unusable
+        When it has other values: nobody says what they mean.
+    """
+    top = mask.max()
+    outlined: np.ndarray = mask == top if top != 0 else np.zeros(mask.shape, bool)
+    if top not in (0, 1, 255) or np.count_nonzero(mask) != np.count_nonzero(outlined):
+        values = ", ".join(f"{value:g}" for value in np.unique(mask)[:8])
+        raise Unusable(name, f"the mask of {key} has the values {values}", "0 and 1, or 0 and 255")
+    return outlined.astype(np.uint8)
 
 
 def without_outline(name: str, key: str, outlined: int, empty: list[int]) -> list[Unusable]:

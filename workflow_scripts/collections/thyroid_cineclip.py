@@ -5,6 +5,7 @@ Source: Yamashita et al., Radiology: AI 2022;4(3):e210174; data doi:10.71718/7m5
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,16 @@ import numpy as np
 
 from workflow_scripts.collections import thyroid_cineclip_guide as guide
 from workflow_scripts.collections.collection import Clip, Indexed, Still, Unusable, WrongLayout, root_of
-from workflow_scripts.collections.metadata_csv import number, person, read_table, without_outline, word
+from workflow_scripts.collections.metadata_csv import (
+    binary,
+    diameter,
+    number,
+    person,
+    read_table,
+    whole,
+    without_outline,
+    word,
+)
 from workflow_scripts.files import natural
 from workflow_scripts.imaging.stacks import UnreadableStack, blocks, open_stack, rows_sha256, runs
 from workflow_scripts.provenance import ContentHashes, canonical_json, sha256
@@ -59,7 +69,10 @@ def _index_shipped(root: Path, folder: Path, hashes: ContentHashes, limit: int |
     rows = {row["annot_id"]: row for row in table}
     yield from remarks
     with _stack(path) as file:
-        ranges = runs(file["annot_id"][:])
+        try:
+            ranges = runs(file["annot_id"][:])
+        except OSError as error:
+            raise WrongLayout(f"{path}: annot_id cannot be read ({error}); download it again") from None
         group, before = "", ("", "")
         for key in sorted(rows.keys() | ranges.keys(), key=natural)[:limit]:
             case_id = key.rstrip("_")
@@ -67,14 +80,16 @@ def _index_shipped(root: Path, folder: Path, hashes: ContentHashes, limit: int |
             try:
                 if key not in rows:
                     raise Unusable("metadata.csv", f"no row for the clip {key}", "add its row, or leave the clip out")
+                row = whole(rows[key])
                 if key not in ranges:
                     raise Unusable(path.name, f"no clip {key}, which metadata.csv lists", "download dataset.hdf5 again")
-                row = rows[key]
                 # No column links the nodules of one patient: neighbours of one age and sex may be one.
                 person = (row["age"], row["sex"])
                 group = group if person == before and all(person) else case_id
                 before = person
-                start, stop = _one_run(file, path.name, key, ranges[key])
+                with _damage(path, key):
+                    start, stop = _one_run(file, path.name, key, ranges[key])
+                    pixels = hashes.of(path, key, _rows_hash(file, start, stop))
                 case.row = {
                     **_labels_shipped(row),
                     "group_id": group,
@@ -83,13 +98,20 @@ def _index_shipped(root: Path, folder: Path, hashes: ContentHashes, limit: int |
                     "source_kind": "hdf5-stack",
                     "source_key": key,
                     "n_frames": stop - start,
-                    "content_sha256": sha256(
-                        canonical_json([row, hashes.of(path, key, _rows_hash(file, start, stop))])
-                    ),
+                    "content_sha256": sha256(canonical_json([row, pixels])),
                 }
             except Unusable as problem:
                 case.problems.append(problem)
             yield case
+
+
+@contextmanager
+def _damage(path: Path, key: str) -> Iterator[None]:
+    """Make damage that HDF5 meets while it reads a clip cost that clip alone."""
+    try:
+        yield
+    except (OSError, UnreadableStack):
+        raise Unusable(path.name, f"the rows of the clip {key} cannot be read", "download it again") from None
 
 
 def _rows_hash(file: h5py.File, start: int, stop: int) -> Any:
@@ -109,6 +131,12 @@ def _stack(path: Path) -> h5py.File:
         raise WrongLayout(
             f"{path}: holds {shapes}; expected annot_id, frame_num (n,) and image, mask (n, rows, columns)"
         )
+    for key in wanted:
+        kind = "bytes (S)" if wanted[key] == 1 else "uint8"
+        if (file[key].dtype.kind != "S") if wanted[key] == 1 else (file[key].dtype != np.uint8):
+            raise WrongLayout(f"{path}: {key} is of type {file[key].dtype}; expected {kind}")
+    if shapes["image"] != shapes["mask"]:
+        raise WrongLayout(f"{path}: image has shape {shapes['image']}, mask {shapes['mask']}; expected the same")
     return file
 
 
@@ -132,8 +160,8 @@ def _labels_shipped(row: Mapping[str, str]) -> dict[str, Any]:
         "margin": range(4),
         "foci": range(7),
     }
-    sizes = [number(row, f"size_{axis}", float) for axis in "xyz"]
-    sizes = [None if size is None else round(size * 10, 6) for size in sizes]
+    stated = [diameter(row, f"size_{axis}", "centimetres", 15) for axis in "xyz"]
+    sizes = [None if size is None else round(size * 10, 6) for size in stated]
     level = number(row, "ti_rads_level", int, range(1, 6))
     pathology = word(row, "histopath_diagnosis", {"0": "benign", "1": "malignant"})
     return {
@@ -144,9 +172,9 @@ def _labels_shipped(row: Mapping[str, str]) -> dict[str, Any]:
         "tirads_system": SYSTEM if level else None,
         "tirads_level": f"TR{level}" if level else None,
         "pathology": pathology,
-        "label_source": "histology" if pathology else "radiologist",
+        "label_source": "histology" if pathology else "radiologist" if level else "none",
         "size_mm": sizes,
-        "largest_mm": None if None in sizes else max(sizes),
+        "largest_mm": None if None in sizes else max(size for size in sizes if size is not None),
     }
 
 
@@ -158,21 +186,20 @@ class StackClip:
         self._path, self._key = root / case["sources"][0], case["source_key"]
         self.problems: list[Unusable] = []
 
-    def _open(self) -> tuple[h5py.File, int, int]:
-        file = open_stack(self._path)
-        start, stop = runs(file["annot_id"][:])[self._key][0]
-        return file, start, stop
+    @contextmanager
+    def _open(self) -> Iterator[tuple[h5py.File, int, int]]:
+        with _damage(self._path, self._key), open_stack(self._path) as file:
+            start, stop = runs(file["annot_id"][:])[self._key][0]
+            yield file, start, stop
 
     def count(self) -> int:
         """Return the number of rows of the clip."""
-        file, start, stop = self._open()
-        with file:
+        with self._open() as (_, start, stop):
             return stop - start
 
     def mask_areas(self) -> list[int]:
         """Return the outlined area of each frame in pixels."""
-        file, start, stop = self._open()
-        with file:
+        with self._open() as (file, start, stop):
             return [
                 int(np.count_nonzero(frame))
                 for first, last in blocks(file["mask"], start, stop)
@@ -181,9 +208,8 @@ class StackClip:
 
     def read(self, indices: Collection[int] | None = None) -> Iterator[Still]:
         """Yield frames in blocks that follow the stack's chunks."""
-        file, start, stop = self._open()
         outlined, empty = 0, []
-        with file:
+        with self._open() as (file, start, stop):
             for first, last in blocks(file["image"], start, stop):
                 if indices is not None and not any(first - start <= index < last - start for index in indices):
                     continue
@@ -192,7 +218,7 @@ class StackClip:
                     frame = first + row - start
                     if indices is not None and frame not in indices:
                         continue
-                    mask = (masks[row] > 127 if masks[row].max() > 1 else masks[row] > 0).astype(np.uint8)
+                    mask = binary(self._path.name, f"frame {frame + 1} of {self._key}", masks[row])
                     outlined += bool(mask.any())
                     empty += [] if mask.any() else [frame]
                     yield Still(frame, images[row], mask if mask.any() else None)

@@ -12,8 +12,17 @@ import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
-from workflow_scripts.collections.collection import Indexed, Still, Unusable
-from workflow_scripts.collections.metadata_csv import number, person, read_table, without_outline, word
+from workflow_scripts.collections.collection import Indexed, Still, Unusable, not_understood
+from workflow_scripts.collections.metadata_csv import (
+    binary,
+    diameter,
+    number,
+    person,
+    read_table,
+    whole,
+    without_outline,
+    word,
+)
 from workflow_scripts.files import natural
 from workflow_scripts.imaging.clips import UnreadableClip, claimed_frames, read_clip
 from workflow_scripts.imaging.stills import to_grey
@@ -32,13 +41,15 @@ def index(root: Path, folder: Path, hashes: ContentHashes, limit: int | None) ->
     table, remarks = read_table(folder / "metadata.csv", COLUMNS, "image_filename")
     rows = {Path(row["image_filename"]).name: row for row in table}
     yield from remarks
-    clips = {path.name: path for path in (folder / "images").glob("*.mp4") if not path.name.startswith(".")}
+    files = [path for path in (folder / "images").glob("*") if not path.name.startswith(".") and not path.is_dir()]
+    clips = {path.name: path for path in files if path.suffix == ".mp4" and path.is_file()}
+    yield from not_understood("images", sorted(path.name for path in files if path.name not in clips), "<name>.mp4")
     for name in sorted(rows.keys() | clips.keys(), key=natural)[:limit]:
         case = Indexed(re.sub(r"_clip$", "", Path(name).stem), None)
         try:
             if name not in rows:
                 raise Unusable(f"images/{name}", "no row in metadata.csv", "add its row, or leave the clip out")
-            row = rows[name]
+            row = whole(rows[name])
             mask = folder / "segmentations" / Path(row["segmentation_filename"]).name
             if name not in clips:
                 raise Unusable(f"images/{name}", "metadata.csv lists it, but it is not there", "download it again")
@@ -62,17 +73,17 @@ def index(root: Path, folder: Path, hashes: ContentHashes, limit: int | None) ->
 
 def _labels_guide(row: Mapping[str, str]) -> dict[str, Any]:
     """Return the labels of a row: one size in millimetres, descriptors in words of the ACR lexicon."""
-    size = number(row, "nodule_size_mm", float)
+    size = diameter(row, "nodule_size_mm", "millimetres", 150)
     level = number(row, "ti_rads_score", int, range(1, 6))
     pathology = word(row, "histopathology", {"benign": "benign", "malignant": "malignant"})
-    words = {name: row["echogenic_foci" if name == "foci" else name] or None for name in DESCRIPTORS}
+    words = {name: row["echogenic_foci" if name == "foci" else name].lower() or None for name in DESCRIPTORS}
     return {
         **person(row),
         **words,
         "tirads_system": SYSTEM if level else None,
         "tirads_level": f"TR{level}" if level else None,
         "pathology": pathology,
-        "label_source": "histology" if pathology else "radiologist",
+        "label_source": "histology" if pathology else "radiologist" if level else "none",
         "size_mm": [size, None, None],
         "largest_mm": size,
     }
@@ -102,7 +113,8 @@ class VideoClip:
         try:
             volume = np.asanyarray(nibabel.nifti1.load(self._mask).dataobj)
         except (ImageFileError, OSError, EOFError, ValueError) as error:
-            raise Unusable(name, f"not a whole NIfTI volume ({error})", "download it again") from None
+            said = str(error).replace(str(self._mask), self._mask.name)
+            raise Unusable(name, f"not a whole NIfTI volume ({said})", "download it again") from None
         if len(volume.shape) != 3:
             raise Unusable(name, f"has shape {volume.shape}", "three axes: column, row, frame")
         return volume
@@ -122,7 +134,7 @@ class VideoClip:
                     )
                 if indices is not None and frame not in indices:
                     continue
-                mask = (volume[..., frame].T > 0).astype(np.uint8)
+                mask = binary(name, f"frame {frame + 1}", volume[..., frame].T)
                 outlined += bool(mask.any())
                 empty += [] if mask.any() else [frame]
                 yield Still(frame, to_grey(image), mask if mask.any() else None, time_s=time_s)

@@ -37,7 +37,7 @@ def read_clip(path: Path) -> Iterator[tuple[int, float | None, np.ndarray]]:
                 yield number, time, frame.to_ndarray(format="gray" if grey else "rgb24")
     except (av.FFmpegError, OSError) as error:
         after = f" after frame {number}" if number >= 0 else ""
-        raise UnreadableClip(f"it does not decode{after} ({error})") from None
+        raise UnreadableClip(f"it does not decode{after} ({error.strerror})") from None
     if number < 0 or number + 1 < claimed:
         raise UnreadableClip(f"it breaks off: {number + 1} frames decode of the {claimed} that its container claims")
 

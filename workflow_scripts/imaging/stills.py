@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -16,12 +17,46 @@ def read_still(path: Path) -> np.ndarray:
     Raises
     ------
     UnreadablePicture
-        When the file does not decode, or is a JPEG that breaks off: decoders fill the rest with grey without a word.
+        When the file does not decode, or is a JPEG that is damaged: decoders fill the rest with grey without a word.
     """
     data = path.read_bytes()
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-64:]:
-        raise UnreadablePicture("the JPEG breaks off: it has no end-of-image marker")
+    if data[:2] == b"\xff\xd8":
+        check_jpeg(data)
     return decode_picture(data)
+
+
+def check_jpeg(data: bytes) -> None:
+    """Refuse a JPEG that libjpeg would mend with pixels of its own: damaged, cut off, or in printers' colours.
+
+    A decoder that stops at the first error finds most damage. Where the damaged part still reads as code, it takes too
+    many bytes: then what stands behind the data changes the picture, and of a whole JPEG it does not.
+
+    Raises
+    ------
+    UnreadablePicture
+        When the pixels are not those that were encoded, as far as the data can show it.
+    """
+    end = data.rfind(b"\xff\xd9")
+    if end < len(data) - 64:
+        raise UnreadablePicture("the JPEG breaks off: it has no end-of-image marker")
+    frames = [_strictly(data), _strictly(data[:end] + bytes(range(1, 65)) + data[end:])]
+    if len(frames[0].format.components) > 3:
+        raise UnreadablePicture("the JPEG is in CMYK colours: expected grey or RGB")
+    first, second = ([bytes(plane) for plane in frame.planes] for frame in frames)
+    if first != second:
+        raise UnreadablePicture("the JPEG is damaged: its data end before its last pixel")
+
+
+def _strictly(data: bytes) -> av.VideoFrame:
+    decoder = av.CodecContext.create("mjpeg", "r")
+    decoder.options, decoder.thread_count = {"err_detect": "explode"}, 1
+    try:
+        frames = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
+    except (av.FFmpegError, ValueError):
+        frames = []
+    if len(frames) != 1:
+        raise UnreadablePicture("the JPEG is damaged: it does not decode to its end without an error")
+    return frames[0]
 
 
 def decode_picture(data: bytes) -> np.ndarray:
@@ -30,8 +65,10 @@ def decode_picture(data: bytes) -> np.ndarray:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         pixels = None
-    if pixels is None or pixels.dtype != np.uint8:
-        raise UnreadablePicture("it does not decode to an 8-bit picture")
+    if pixels is None:
+        raise UnreadablePicture("it does not decode to a picture")
+    if pixels.dtype != np.uint8:
+        raise UnreadablePicture(f"its samples are of type {pixels.dtype}: expected 8 bits (uint8)")
     if pixels.ndim == 3:
         return np.ascontiguousarray(pixels[..., 2::-1])
     return pixels

@@ -1,6 +1,7 @@
 """List every case of a data set with its labels and where its pixels lie; no pixel is decoded."""
 
 import csv
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,17 @@ from typing import Any
 from tqdm import tqdm
 
 from workflow_scripts import command
-from workflow_scripts.collections.collection import PHANTOM, TABLE, Card, WrongLayout, card, find, is_phantom
+from workflow_scripts.collections.collection import (
+    PHANTOM,
+    TABLE,
+    Card,
+    Indexed,
+    Unusable,
+    WrongLayout,
+    card,
+    find,
+    is_phantom,
+)
 from workflow_scripts.provenance import ContentHashes
 from workflow_scripts.tables import cases, quarantine
 from workflow_scripts.tables.quarantine import problem_row, quarantined
@@ -29,12 +40,20 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
         When the folder or a table in it is not what the kind ships.
     """
     hashes = ContentHashes(root, cache)
-    found, lost = [], []
+    found: list[dict[str, Any]] = []
+    lost: list[dict[str, Any]] = []
+    by_name: dict[str, list[Indexed]] = defaultdict(list)
     try:
         indexed = find(spec["kind"]).index(root, hashes, spec["limit"], read_groups(spec["groups"]))
         for case in tqdm(indexed, desc=f"index {dataset}", unit=" cases", mininterval=5):
-            row = {"case_id": case.case_id, "dataset": dataset, "modality": card(spec["kind"]).modality}
-            status = "noticed" if case.case_id == TABLE else "partial" if case.row else "quarantined"
+            by_name[case.case_id].append(case)
+        for case_id, same in by_name.items():
+            if case_id == TABLE:
+                case = Indexed(TABLE, None, [problem for one in same for problem in one.problems])
+            else:
+                case = same[0] if len(same) == 1 else _ambiguous(same)
+            row = {"case_id": case_id, "dataset": dataset, "modality": card(spec["kind"]).modality}
+            status = "noticed" if case_id == TABLE else "partial" if case.row else "quarantined"
             lost += [problem_row("index_cases", row, status, problem) for problem in case.problems]
             if case.row:
                 source = {"label_source": PHANTOM} if is_phantom(root) else {}
@@ -43,9 +62,20 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
         raise command.Refusal(f"datasets.{dataset}: {error}") from None
     finally:
         hashes.save()
-    if not found and not lost:
+    if not by_name.keys() - {TABLE}:
         raise command.Refusal(f"datasets.{dataset}: {root} holds no case; expected:\n{card(spec['kind']).layout}")
     return found, lost
+
+
+def _ambiguous(same: list[Indexed]) -> Indexed:
+    """Return one case without a row for several that would have its name."""
+    names = [
+        str(case.row.get("source_key") or case.row["sources"][0]) if case.row else str(case.problems[0])
+        for case in same
+    ]
+    reason = f"{len(same)} cases would be called {same[0].case_id!r}: {'; '.join(names)}"
+    file = same[0].row["sources"][0] if same[0].row else same[0].problems[0].file
+    return Indexed(same[0].case_id, None, [Unusable(file, reason, "give each a name of its own")])
 
 
 def read_groups(path: str | None) -> dict[str, str]:

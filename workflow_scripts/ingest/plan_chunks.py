@@ -42,9 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     wanted = None
     if args.spec["extract"] == "candidates":
         wanted = {
-            row["case_id"]
-            for row in read_many(args.candidates, candidates.SCHEMA)
-            if row["dataset"] == rows[0]["dataset"]
+            row["case_id"] for row in read_many(args.candidates, candidates.SCHEMA) if row["dataset"] == args.dataset
         }
     args.out.mkdir(parents=True, exist_ok=True)
     plan = plan_chunks(rows, args.spec["n_chunks"], wanted)

@@ -15,6 +15,7 @@ from workflow_scripts.tables.table import planned, read_many, read_rows, stream_
 STAGES = ("index_cases", "extract_frames", "preprocess_frames", "grade_nodules")
 IMPORT = "import_masks"  # beside the way of a case: what was wrong with a mask that the user gave
 GIVEN_MASKS = "given-masks"  # what they go by among the models
+STATUSES = ("quarantined", "partial", "noticed")
 UNSHOWN = {"counts", "layout", "stages", "n_chunks"}  # of a card
 UNDETERMINED = "cannot be determined"
 LABELS = ("label_source", "pathology", "tirads_system", "tirads_level", "size_mm", "laterality", "age", "sex")
@@ -157,14 +158,14 @@ def most_common(counts: Counter[str], what: str) -> list[dict[str, Any]]:
 def group_problems(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of `quarantine` by stage, status and reason; reasons that differ in figures only are one."""
     stages = (*STAGES, IMPORT)
-    groups: dict[tuple[int, bool, str], list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[int, int, str], list[dict[str, Any]]] = defaultdict(list)
     for row in problems:
         reason = re.sub(r"\d+(\.\d+)?", "…", row["reason"])
-        groups[stages.index(row["stage"]), row["status"] == "partial", reason].append(row)
+        groups[stages.index(row["stage"]), STATUSES.index(row["status"]), reason].append(row)
     return [
         {
             "stage": stages[stage],
-            "status": "partial" if partial else "quarantined",
+            "status": STATUSES[status],
             "reason": reason if len({row["reason"] for row in rows}) > 1 else rows[0]["reason"],
             "cases": len({row["case_id"] for row in rows}),
             "rows": [
@@ -172,7 +173,7 @@ def group_problems(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 for row in sorted(rows, key=lambda row: (natural(row["case_id"]), natural(row["file"] or "")))
             ],
         }
-        for (stage, partial, reason), rows in sorted(groups.items(), key=lambda item: item[0])
+        for (stage, status, reason), rows in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
