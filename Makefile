@@ -1,10 +1,10 @@
 # `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
-SETUP := .venv/.installed
 WORKERS ?= 2
-# LOCK=envs/lean.lock sets up without torch and its CUDA libraries: everything but train, predict and score.
+# LOCK=envs/lean.lock sets up without torch and its CUDA libraries: everything but training and prediction.
 LOCK ?= envs/requirements.lock
+SETUP := .venv/.installed-$(basename $(notdir $(LOCK)))
 
 .PHONY: help setup demo test lint bench stress lock clean
 help:  ## what can be made

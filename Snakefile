@@ -4,6 +4,7 @@ Casebook: clinical imaging data sets in, benchmark scenarios with verified groun
 The way of the data:
 
     index_cases -> match_scenarios -> plan_chunks -> extract_frames -> preprocess_frames
+                -> split_cases -> train_model -> predict_masks -> score_masks -> summarise_scores, flag_cases
                 -> grade_nodules -> write_scenarios -> write_report, record_provenance
 
 `config/config.yaml` documents every option; `README.md` says how to begin.

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 from workflow_scripts.configuration import (
-    card_of,
     card_version,
     check_config,
     dataset_options,
@@ -70,10 +69,11 @@ def spec(rule):
                     "folds": config["split"]["folds"],
                     "seed": config["split"]["seed"],
                     "given": config["split"]["given"],
+                    "cross_validate": config["split"]["cross_validate"],
                 },
                 "train_model": lambda: {
                     **{name: value for name, value in config["model"].items() if not name.startswith("weights")},
-                    "redistribution": {name: card_of(kind)["redistribution"] for name, kind in KINDS.items()},
+                    "kinds": KINDS,
                 },
                 "predict_masks": lambda: {
                     "threads": config["model"]["threads"],

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="a lean environment has no torch")
+
 from tests.unit.test_train_model import SPEC, scan
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.segment.network import save_network

@@ -70,7 +70,8 @@ def plain(folder: Path, n: int, known: dict[str, dict[str, Any]] | None = None) 
 
 
 def spec(*datasets: str, n: int = 2, seed: int = 0, split: Path | None = None) -> dict[str, Any]:
-    return {"datasets": list(datasets or "a"), "folds": n, "seed": seed, "given": str(split) if split else None}
+    given = str(split) if split else None
+    return {"datasets": list(datasets or "a"), "folds": n, "seed": seed, "given": given, "cross_validate": False}
 
 
 def fold_of(rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -304,3 +305,10 @@ def test_real_samples_stay_apart_but_for_shared_pictures_and_copies_are_found(sa
     found = [case for case in copies if again["copies", case]["group_id"] == again["ddti", case]["group_id"]]
     assert len(found) >= 0.9 * len(copies) > 8
     assert all(f"ddti/{case} frame" in again["copies", case]["joined_because"] for case in found)
+
+
+def test_every_fold_of_a_given_split_is_scored_or_the_run_stops(tmp_path: Path) -> None:
+    plain(tmp_path, 3)
+    path = write_split(tmp_path / "split.csv", *(("a", f"c{k}", k) for k in range(3)))
+    with pytest.raises(Refusal, match="the split has 3 folds, split.folds says 2; write split.folds: 3"):
+        split_cases(tmp_path, spec(split=path) | {"cross_validate": True})

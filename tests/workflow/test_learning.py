@@ -13,6 +13,8 @@ from workflow_scripts.provenance import file_sha256
 from workflow_scripts.tables import folds, masks, scores
 from workflow_scripts.tables.table import read_many, read_rows
 
+pytest.importorskip("torch", reason="a lean environment has no torch")
+
 LEARN = """
 learn: true
 preprocess: {size: [64, 96]}

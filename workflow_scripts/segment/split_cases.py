@@ -190,7 +190,8 @@ def split_cases(datasets: Path, spec: Mapping[str, Any]) -> list[dict[str, Any]]
     datasets : Path
         The folder <results>/datasets.
     spec : mapping
-        `datasets` (names), `folds` (how many, unless a split is given), `seed`, `given` (a CSV's path, or None).
+        `datasets` (names), `folds` (how many, unless a split is given), `seed`, `given` (a CSV's path, or None),
+        `cross_validate` (whether each fold is to be scored).
 
     Raises
     ------
@@ -221,6 +222,9 @@ def split_cases(datasets: Path, spec: Mapping[str, Any]) -> list[dict[str, Any]]
         check_given(fold, groups, why)
     else:
         fold = _deal_cases(groups, rows, pictures.outlined, spec)
+    n_folds = len(set(fold.values()))
+    if spec["cross_validate"] and n_folds != spec["folds"]:
+        raise Refusal(f"the split has {n_folds} folds, split.folds says {spec['folds']}; write split.folds: {n_folds}")
     # Who was not outlined goes with the rest of the group: its model has not seen the patient either.
     of_group = {groups[case]: fold[case] for case in dealt}
     everyone = {case: joined[group_of(row)] for case, row in rows.items()}

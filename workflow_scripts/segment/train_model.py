@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workflow_scripts import command
+from workflow_scripts.collections.collection import card_of
 from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.overlap import dice_of, iou_of
 from workflow_scripts.provenance import canonical_json, file_sha256, sha256
@@ -31,8 +32,8 @@ from workflow_scripts.segment.network import (
     save_network,
 )
 from workflow_scripts.segment.pictures import Pictures, deal, read_pictures
-from workflow_scripts.tables import folds, history
-from workflow_scripts.tables.table import planned, read_rows, write_rows
+from workflow_scripts.tables import cases, folds, history
+from workflow_scripts.tables.table import planned, read_many, read_rows, write_rows
 
 
 @dataclass
@@ -240,7 +241,13 @@ def main(argv: list[str] | None = None) -> None:
     key = sha256(canonical_json([args.spec, args.code, args.fold, file_sha256(args.folds), content]))[:16]
     log.info("%d pictures to train on, %d to validate on", len(train.images), len(validate.images))
     trainer = train_model(train, validate, args.spec, args.state / key, log)
-    about = describe(args.spec, args.fold, rows, train, validate, trainer)
+    redistribution = {
+        name: card_of(
+            args.spec["kinds"][name], read_many(planned(args.datasets / name, "chunks"), cases.SCHEMA)
+        ).redistribution
+        for name in sorted({name for name, _ in training})
+    }
+    about = describe(redistribution, args.fold, rows, train, validate, trainer)
     save_network(args.weights, trainer.network, f"{args.spec['architecture']}/{args.spec['encoder']}")
     write_rows(args.history, trainer.state.rows, history.SCHEMA)
     with write_beside(args.card) as beside:
@@ -249,12 +256,17 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def describe(
-    spec: dict[str, Any], fold: int, rows: list[dict[str, Any]], train: Pictures, validate: Pictures, trainer: Trainer
+    redistribution: dict[str, str],
+    fold: int,
+    rows: list[dict[str, Any]],
+    train: Pictures,
+    validate: Pictures,
+    trainer: Trainer,
 ) -> dict[str, Any]:
     """Return the model's card: what it is, on what and how it was trained, and under which terms."""
-    terms = spec["redistribution"]
+    terms = redistribution
     strictest = next((word for word in ("forbidden", "unclear") if word in terms.values()), "allowed")
-    best = trainer.state.rows[trainer.state.best_epoch - 1]
+    spec, best = trainer.spec, trainer.state.rows[trainer.state.best_epoch - 1]
     return {
         "architecture": spec["architecture"],
         "encoder": spec["encoder"],
