@@ -49,7 +49,8 @@ def describe_fault(fault: ValidationError) -> str:
         return f"{where + '.' if where else ''}{unknown} is not an option{meant}"
     if fault.validator == "type":
         shown = "empty" if fault.instance is None else repr(fault.instance)
-        return f"{where} is {shown}; expected {TYPES.get(str(fault.validator_value), fault.validator_value)}"
+        wanted = fault.validator_value if isinstance(fault.validator_value, list) else [fault.validator_value]
+        return f"{where} is {shown}; expected {' or '.join(TYPES.get(str(name), str(name)) for name in wanted)}"
     if "propertyNames" in fault.absolute_schema_path:
         return f"{where or 'datasets'}: {fault.instance!r} is no name; write small letters, digits and hyphens"
     if fault.validator == "oneOf":

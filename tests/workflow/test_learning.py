@@ -78,10 +78,10 @@ def test_a_model_of_ones_own_predicts_everything_and_trains_nothing(learnt: Lab,
     assert len(found) == 8 + 4 * 3  # every frame of both data sets
     ask(lab, "")
     text = (lab.place / "mine.yaml").read_text()
-    (lab.place / "mine.yaml").write_text(text.replace(file_sha256(weights), "0" * 64))
+    (lab.place / "mine.yaml").write_text(text.replace(file_sha256(weights), "f" * 64))
     done = lab.run()
     assert done.returncode == 1
-    assert f"has the hash {file_sha256(weights)}, expected {'0' * 64}" in done.stdout
+    assert f"has the hash {file_sha256(weights)}, expected {'f' * 64}" in done.stdout
 
 
 def test_masks_of_ones_own_are_scored_without_a_model(lab: Lab) -> None:
