@@ -93,7 +93,7 @@ def test_what_counts_as_nodule(tmp_path: Path, name: str, picture: np.ndarray, s
     [
         (np.zeros((20, 30), np.uint8), "the mask is 30 x 20 pixels and its frame 60 x 40", "grid"),
         (b"no picture", "does not decode", "PNG"),
-        (np.zeros(SHAPE, np.uint16), "8-bit", "8-bit PNG"),
+        (np.zeros(SHAPE, np.uint16), "expected 8 bits", "8-bit PNG"),
         (two_parts(100), "greatest value is 100", "255"),
     ],
     ids=["another grid", "broken", "16 bits", "grey"],
