@@ -204,12 +204,13 @@ def bench_run(folder: Path) -> Figures:
     subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
     config = ("--configfile", str(ROOT / "config" / "demo.yaml"))
     whole = snakemake(folder, "--cores", "1", *config)
+    # One record an output: the outputs of one job share its log.
     jobs = {
-        (record["rule"], record["starttime"], record["endtime"])
+        (record["rule"], *record["log"]): record["endtime"] - record["starttime"]
         for path in (folder / ".snakemake" / "metadata").rglob("*")
         if path.is_file() and (record := json.loads(path.read_text())).get("endtime")
     }
-    work = sum(stop - start for _, start, stop in jobs)
+    work = sum(jobs.values())
     idle = [snakemake(folder, "--cores", "1", *config) for _ in range(3)]
     return {
         "jobs": len(jobs),
