@@ -130,11 +130,6 @@ def find(kind: str) -> Any:
     return importlib.import_module(module_name(kind))
 
 
-def kinds() -> list[str]:
-    """Return the kinds that there are, sorted."""
-    return sorted(path.stem.replace("_", "-") for path in HERE.glob("*.yaml"))
-
-
 @cache
 def card(kind: str, phantom: bool = False) -> Card:
     """Read the card of a kind of data set; of phantoms in its layout, which are nobody's data, the layout is all."""
