@@ -42,7 +42,7 @@ stress: $(SETUP)  ## the full count of kills
 
 COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(SETUP)  ## rewrite the locks from pyproject.toml
-	$(COMPILE) pyproject.toml --group dev --group learning -o envs/requirements.lock
+	$(COMPILE) pyproject.toml --group dev --group download --group learning -o envs/requirements.lock
 	$(COMPILE) pyproject.toml --group dev -c envs/requirements.lock -o envs/lean.lock
 	$(COMPILE) envs/uv.in -o envs/uv.lock
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from workflow_scripts.configuration import (
+    OPTIONAL_STAGES,
     card_version,
     check_config,
     dataset_options,
@@ -25,6 +26,11 @@ check_config(config)
 DATASETS = dataset_options(config)
 TEMPLATES = load_templates(config["scenarios"]["templates"])
 KINDS = {name: options["kind"] for name, options in DATASETS.items()}
+# Which data sets get the stages that not every one gets: as their cards say, and where there is something to learn.
+STAGES = {
+    stage: [name for name, options in DATASETS.items() if stage in options["stages"]] for stage in OPTIONAL_STAGES
+}
+LEARNT = [name for name, options in DATASETS.items() if options["outlines"] == config["model"]["target"]]
 # What predicts masks of each data set: (model, fold) pairs. A fold's model predicts only those whom it has never seen.
 GIVEN = config["model"]["weights"]
 MODEL = Path(GIVEN).stem if GIVEN else f"{config['model']['architecture']}-{config['model']['encoder']}".lower()
@@ -34,8 +40,8 @@ FOLDS = (
     else [str(k) for k in range(config["split"]["folds"] if config["split"]["cross_validate"] else 1)]
 )
 PREDICTED = {
-    name: ([(MODEL, fold) for fold in FOLDS] if config["learn"] else [])
-    + ([("given-masks", "given")] if options["masks"] else [])
+    name: ([(MODEL, fold) for fold in FOLDS] if config["learn"] and name in LEARNT else [])
+    + ([("given-masks", "given")] if options["masks"] or name in STAGES["import_masks"] else [])
     for name, options in DATASETS.items()
 }
 SCORED = {
@@ -59,13 +65,18 @@ def spec(rule):
         own = DATASETS[wildcards.dataset] if "dataset" in wildcards.keys() else None
         return canonical_json(
             {
-                "index_cases": lambda: {"kind": own["kind"], "limit": config["limit"], "groups": own["groups"]},
+                "index_cases": lambda: {
+                    **{name: own[name] for name in ("kind", "groups", "exclude", "options")},
+                    "limit": config["limit"],
+                },
                 "match_scenarios": lambda: {"templates": TEMPLATES, "seed": config["scenarios"]["seed"]},
                 "plan_chunks": lambda: {"n_chunks": own["n_chunks"], "extract": own["extract"]},
-                "extract_frames": lambda: {"kind": own["kind"], "frames": own["frames"]},
+                "extract_frames": lambda: {
+                    name: own[name] for name in ("kind", "frames", "outlines", "window", "options")
+                },
                 "preprocess_frames": lambda: config["preprocess"],
                 "split_cases": lambda: {
-                    "datasets": list(DATASETS),
+                    "datasets": LEARNT,
                     "folds": config["split"]["folds"],
                     "seed": config["split"]["seed"],
                     "given": config["split"]["given"],
@@ -73,7 +84,7 @@ def spec(rule):
                 },
                 "train_model": lambda: {
                     **{name: value for name, value in config["model"].items() if not name.startswith("weights")},
-                    "kinds": KINDS,
+                    "kinds": {name: KINDS[name] for name in LEARNT},
                 },
                 "predict_masks": lambda: {
                     "threads": config["model"]["threads"],
@@ -123,8 +134,8 @@ def plan(dataset):
     return Path(checkpoints.plan_chunks.get(dataset=dataset).output.chunks)
 
 
-def indexed(pattern):
-    """Return an input function: `pattern` for one data set, or for all, and each chunk that its plan names.
+def indexed(pattern, datasets=list(DATASETS)):
+    """Return an input function: `pattern` for one data set, or for several, and each chunk that its plan names.
 
     It waits behind the plan: a gathered rule that named these files outright would run again each time the index and
     the plan only look again.
@@ -132,7 +143,7 @@ def indexed(pattern):
 
     def behind_the_plan(wildcards):
         found = []
-        for dataset in [wildcards.dataset] if "dataset" in wildcards.keys() else DATASETS:
+        for dataset in [wildcards.dataset] if "dataset" in wildcards.keys() else datasets:
             chunks = sorted(path.stem for path in plan(dataset).glob("*.parquet"))
             for chunk in chunks if "{chunk}" in pattern else [None]:
                 for model, fold in PREDICTED[dataset] if "{model}" in pattern else [(None, None)]:

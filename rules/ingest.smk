@@ -34,7 +34,7 @@ rule index_cases:
         "Indexing {wildcards.dataset}"
     shell:
         "python -m workflow_scripts.ingest.index_cases"
-        " --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q} --cache {RESULTS:q}/cache/{wildcards.dataset}.json"
+        " --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q} --cache {RESULTS:q}/cache"
         " --cases {output.cases:q} --quarantine {output.quarantine:q} --notice {output.notice:q} &> {log:q}"
 
 

@@ -24,8 +24,8 @@ rule write_report:
         inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
         extracted=indexed("<results>/datasets/{dataset}/quarantine/extract_frames/{chunk}.parquet"),
         preprocessed=indexed("<results>/datasets/{dataset}/quarantine/preprocess_frames/{chunk}.parquet"),
-        grades=indexed("<results>/datasets/{dataset}/grades.parquet"),
-        graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet"),
+        grades=indexed("<results>/datasets/{dataset}/grades.parquet", STAGES["grade_nodules"]),
+        graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet", STAGES["grade_nodules"]),
         review=["<results>/review/scores.json", "<results>/review/flags.parquet"] if SCORED["models"] else [],
         masks=MASKS,
         imported=lambda wildcards: [

@@ -39,8 +39,8 @@ rule write_scenarios:
         chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
         frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
         inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
-        grades=indexed("<results>/datasets/{dataset}/grades.parquet"),
-        graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet"),
+        grades=indexed("<results>/datasets/{dataset}/grades.parquet", STAGES["grade_nodules"]),
+        graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet", STAGES["grade_nodules"]),
         existing=config["scenarios"]["update"] or [],
     output:
         scenarios="<results>/scenarios/scenarios.json",

@@ -13,8 +13,8 @@ OUTPUTS:
 rule split_cases:
     """Deal the cases with reference masks into folds by patient; groups that share near-duplicate pictures are one."""
     input:
-        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
-        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet", LEARNT),
+        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet", LEARNT),
         given=config["split"]["given"] or [],
     output:
         folds="<results>/model/folds.parquet",
@@ -39,7 +39,7 @@ rule train_model:
     """Train the model that one fold is held out from."""
     input:
         folds="<results>/model/folds.parquet",
-        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
+        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet", LEARNT),
     output:
         weights="<results>/model/{model}/fold-{fold}.safetensors",
         history="<results>/model/{model}/fold-{fold}.parquet",
@@ -94,7 +94,7 @@ rule import_masks:
     """Take the masks that a user already has, so that they are scored like a model's."""
     input:
         frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
-        folder=lambda wildcards: DATASETS[wildcards.dataset]["masks"],
+        folder=lambda wildcards: DATASETS[wildcards.dataset]["masks"] or [],
     output:
         masks="<results>/datasets/{dataset}/masks/given-masks/given/{chunk}.parquet",
         quarantine="<results>/datasets/{dataset}/quarantine/import_masks/{chunk}.parquet",
@@ -105,7 +105,9 @@ rule import_masks:
         mem_mb=memory(1),
     params:
         code=code("segment.import_masks"),
-        listing=lambda wildcards: sha256(canonical_json(listing(Path(DATASETS[wildcards.dataset]["masks"])))),
+        listing=lambda wildcards: [
+            sha256(canonical_json(listing(Path(folder)))) for folder in [DATASETS[wildcards.dataset]["masks"]] if folder
+        ],
     message:
         "Reading the given masks of {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:

@@ -91,7 +91,13 @@ def ours(path: Path, folder: Path) -> list[int]:
     table = folder / "frames.parquet"
     with write_beside(table) as beside, RowWriter(beside, frames.SCHEMA) as writer:
         for index, time_s, image in read_clip(path):
-            writer.write(frame_row("1", Still(index, to_grey(image), None, time_s=time_s)))
+            writer.write(
+                frame_row(
+                    {"case_id": "1", "modality": "US"},
+                    {"outlines": None, "window": None},
+                    Still(index, to_grey(image), None, time_s=time_s),
+                )
+            )
     return [number_of(decode_picture(row["image"]["bytes"])) for row in stream_rows(table, ["image"])]
 
 

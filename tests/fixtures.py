@@ -128,3 +128,14 @@ def write_ddti_case(
     order = ("number", "age", "sex", "composition", "echogenicity", "margins", "calcifications", "tirads")
     text = "".join(f"<{tag}>{escape(values.get(tag, ''))}</{tag}>" for tag in (*order, "reportbacaf", "reporteco"))
     (root / f"{number}.xml").write_text(f"<case>{text}{marks}</case>")
+
+
+def index_spec(kind: str, **other: object) -> dict[str, object]:
+    """Return the parameters of index_cases for a kind, nothing said that differs from the defaults."""
+    nobody: dict[str, list[str]] = {"cases": [], "patients": [], "files": []}
+    return {"kind": kind, "limit": None, "groups": None, "exclude": nobody, "options": {}} | other
+
+
+def extract_spec(kind: str, frames: object = "all", **other: object) -> dict[str, object]:
+    """Return the parameters of extract_frames for a kind."""
+    return {"kind": kind, "frames": frames, "outlines": "nodule", "window": None, "options": {}} | other

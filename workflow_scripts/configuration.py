@@ -16,6 +16,8 @@ SCHEMAS = ROOT / "config" / "schemas"
 CARDS = ROOT / "workflow_scripts" / "collections"
 # One of each kind of thing that a run writes.
 WRITTEN = ("datasets/x/frames/000.parquet", "scenarios/images/x.png", "report/index.html", "cache/x.json", "logs/x.log")
+OPTIONAL_STAGES = ("grade_nodules", "import_masks", "score_calcium", "compare_advice")  # those that a card may name
+OWN = ("table", "columns", "modality", "body_part")  # options of a data set that only some kinds read
 TYPES = {"object": "options, indented below it", "string": "a text", "integer": "a whole number", "array": "a list"}
 EXAMPLE = """datasets:
   clinic-a:
@@ -129,16 +131,22 @@ def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
             raise Refusal(f"datasets.{name}.root: {own['root']} is not a folder; write where the data set lies")
         card = card_of(kind)
         defaults = {
+            **{option: card[option] for option in ("stages", "extract", "n_chunks", "outlines", "window")},
             "kind": kind,
-            "frames": config["frames"],
-            "extract": card["extract"],
-            "n_chunks": card["n_chunks"],
+            "frames": config["frames"] or card["frames"],
             "groups": None,
             "masks": None,
             "accept": [],
+            "exclude": {},
         }
-        options[name] = defaults | own
-        options[name]["accept"] = [str(case_id) for case_id in options[name]["accept"]]
+        every = defaults | own
+        left_out = {key: [str(one) for one in every["exclude"].get(key, [])] for key in ("cases", "patients", "files")}
+        fetch = {"fetch": config["fetch"]} if "compare_advice" in card["stages"] else {}
+        options[name] = every | {
+            "accept": [str(case_id) for case_id in every["accept"]],
+            "exclude": left_out,
+            "options": {key: own[key] for key in OWN if key in own} | fetch,
+        }
     return options
 
 

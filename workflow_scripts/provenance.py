@@ -5,9 +5,13 @@ carries two texts: `code_version` of its command, and its parameters as canonica
 """
 
 import ast
+import contextlib
 import hashlib
 import json
+import os
 import re
+import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -118,6 +122,22 @@ def normalised_source(path: Path) -> str:
         ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def salt(cache: Path) -> str:
+    """Return the secret under which identifiers are hashed: CASEBOOK_SALT, or one drawn once and kept in `cache`."""
+    if given := os.environ.get("CASEBOOK_SALT"):
+        return given
+    kept = cache / "salt"
+    if not kept.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with write_beside(kept) as beside:
+            beside.write_text(secrets.token_hex(16), encoding="utf-8")
+            beside.chmod(0o600)
+            with contextlib.suppress(FileExistsError):  # of two jobs that draw one at once, the first is kept
+                os.link(beside, kept)
+            shutil.copyfile(kept, beside)
+    return kept.read_text(encoding="utf-8")
 
 
 class ContentHashes:

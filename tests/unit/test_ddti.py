@@ -9,19 +9,20 @@ import pytest
 
 from tests.fixtures import outline, scan, write_ddti_case
 from workflow_scripts.collections import ddti
-from workflow_scripts.collections.collection import TABLE, Indexed, Unusable, WrongLayout
+from workflow_scripts.collections.collection import TABLE, Indexed, Source, Unusable, WrongLayout
 from workflow_scripts.provenance import ContentHashes
 
 
 def index(root: Path, limit: int | None = None) -> dict[str, Indexed]:
     return {
-        case.case_id: case for case in ddti.index(root, ContentHashes(root, root.parent / "hashes.json"), limit, {})
+        case.case_id: case
+        for case in ddti.index(Source(root, root, limit), ContentHashes(root, root.parent / "hashes.json"))
     }
 
 
 def read(root: Path, case: Indexed) -> tuple[list, list[Unusable]]:
     assert case.row, case.problems
-    clip = ddti.open_case(root, case.row)
+    clip = ddti.open_case(Source(root, root), case.row)
     return list(clip.read()), clip.problems
 
 

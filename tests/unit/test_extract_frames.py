@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fixtures import row, scan, write_ddti_case, write_guide, write_stack
+from tests.fixtures import extract_spec, index_spec, row, scan, write_ddti_case, write_guide, write_stack
+from workflow_scripts.collections.collection import Source
 from workflow_scripts.frames.extract_frames import choose_frames, extract_frames
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.ingest.index_cases import index_cases
@@ -50,10 +51,10 @@ def test_frame_rules(areas: list[int], n: int) -> None:
 
 
 def extract(root: Path, tmp_path: Path, rule: object = "all") -> tuple[list[dict], list[dict]]:
-    found, _ = index_cases(root, "d", {"kind": "thyroid-cineclip", "limit": None, "groups": None}, tmp_path / "h.json")
+    found, _ = index_cases(root, "d", index_spec("thyroid-cineclip"), tmp_path / "cache")
     write_rows(tmp_path / "chunk.parquet", found, cases.SCHEMA)
-    spec = {"kind": "thyroid-cineclip", "frames": rule}
-    lost = extract_frames(tmp_path / "chunk.parquet", root, spec, tmp_path / "frames.parquet")
+    spec = extract_spec("thyroid-cineclip", rule)
+    lost = extract_frames(tmp_path / "chunk.parquet", Source(root, root), spec, tmp_path / "frames.parquet")
     return read_rows(tmp_path / "frames.parquet", frames.SCHEMA), lost
 
 
@@ -105,14 +106,11 @@ def test_the_same_cases_give_the_same_bytes(tmp_path: Path) -> None:
 def test_what_the_index_said_of_a_picture_is_not_said_again(tmp_path: Path) -> None:
     write_ddti_case(tmp_path / "set", 1, {1: '[{"points": [{"x": 1', 2: None})
     write_ddti_case(tmp_path / "set", 2, {1: "[{"})
-    found, noted = index_cases(
-        tmp_path / "set", "d", {"kind": "ddti", "limit": None, "groups": None}, tmp_path / "h.json"
-    )
+    found, noted = index_cases(tmp_path / "set", "d", index_spec("ddti"), tmp_path / "cache")
     assert [(problem["case_id"], problem["status"]) for problem in noted] == [("1", "partial"), ("2", "quarantined")]
     write_rows(tmp_path / "chunk.parquet", found, cases.SCHEMA)
-    lost = extract_frames(
-        tmp_path / "chunk.parquet", tmp_path / "set", {"kind": "ddti", "frames": "all"}, tmp_path / "frames.parquet"
-    )
+    source = Source(tmp_path / "set", tmp_path / "cache")
+    lost = extract_frames(tmp_path / "chunk.parquet", source, extract_spec("ddti"), tmp_path / "frames.parquet")
     assert not lost
     (frame,) = read_rows(tmp_path / "frames.parquet", frames.SCHEMA)
     assert frame["position"] == "1_2.jpg"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fixtures import row, write_ddti_case, write_guide, write_stack
+from tests.fixtures import index_spec, row, write_ddti_case, write_guide, write_stack
 from workflow_scripts.command import Refusal
 from workflow_scripts.files import listing, natural
 from workflow_scripts.ingest import plan_chunks
@@ -19,7 +19,7 @@ from workflow_scripts.tables.table import write_rows
 
 
 def index(root: Path, kind: str = "thyroid-cineclip") -> tuple[list[dict], list[dict]]:
-    return index_cases(root, "d", {"kind": kind, "limit": None, "groups": None}, root.parent / "hashes.json")
+    return index_cases(root, "d", index_spec(kind), root.parent / "cache")
 
 
 def test_two_keys_of_one_name_do_not_merge(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_overlays_are_switched_too() -> None:
 def row(case_id: str, index: int, picture: np.ndarray, mask: np.ndarray | None) -> dict[str, Any]:
     return {
         "frame_id": f"{case_id}/{index}",
+        "modality": "US",
         "case_id": case_id,
         "frame_index": index,
         "image": {"bytes": encode_png(picture), "path": None},

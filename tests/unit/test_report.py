@@ -51,9 +51,9 @@ def numbers(text: str) -> set[float]:
 def test_cases_in_are_cases_out_and_quarantined(run: Run) -> None:
     _, summary = run.report()
     assert summary["datasets"]["clinic-a"]["cases"] == {
-        "in": 7, "out": 2, "quarantined": 4, "not_asked_for": 1, "partial": 1,
+        "in": 7, "out": 2, "quarantined": 4, "excluded": 0, "not_asked_for": 1, "partial": 1,
     }  # fmt: skip
-    assert summary["cases"] == {"in": 9, "out": 4, "quarantined": 4, "not_asked_for": 1, "partial": 1}
+    assert summary["cases"] == {"in": 9, "out": 4, "quarantined": 4, "excluded": 0, "not_asked_for": 1, "partial": 1}
     assert [step["left"] for step in summary["datasets"]["clinic-a"]["flow"]] == [6, 5, 4, 3, 2]
     assert summary["frames"] == {"taken": 45, "outlined": 43, "ready": 45, "cut": 2, "drawn": 5}
     assert {key: summary["scenarios"][key] for key in ("asked", "filled", "refused")} == {
@@ -65,7 +65,7 @@ def test_cases_in_are_cases_out_and_quarantined(run: Run) -> None:
 
 def test_a_case_that_went_astray_stops(run: Run) -> None:
     write_rows(run.results / "datasets" / "clinic-a" / "quarantine" / "grade_nodules.parquet", [], quarantine.SCHEMA)
-    with pytest.raises(RuntimeError, match=r"clinic-a: 7 cases in are not 2 out \+ 3 quarantined \+ 1 .*astray: 6"):
+    with pytest.raises(RuntimeError, match=r"clinic-a: 7 cases in are not 2 out \+ 3 quarantined \+ 0 excluded \+ 1 .*astray: 6"):
         run.report()
 
 
@@ -130,7 +130,7 @@ def test_citations_are_those_of_the_sets_used(tmp_path: Path) -> None:
 def test_nothing_usable_still_gives_a_page(tmp_path: Path) -> None:
     plan = {"3": STILLS["3"], "4": STILLS["4"]}
     page, summary = Run(tmp_path, {"clinic-a": plan}, {"clinic-a": "ddti"}).report()
-    assert summary["cases"] == {"in": 2, "out": 0, "quarantined": 2, "not_asked_for": 0, "partial": 0}
+    assert summary["cases"] == {"in": 2, "out": 0, "quarantined": 2, "excluded": 0, "not_asked_for": 0, "partial": 0}
     assert "No frame got through" in page
     assert "No case got through" in page
 

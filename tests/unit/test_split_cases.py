@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_scripts.collections import ddti
+from workflow_scripts.collections.collection import Source
 from workflow_scripts.command import Refusal
 from workflow_scripts.imaging.stills import decode_picture, encode_png, to_grey
 from workflow_scripts.preprocess.preprocess_frames import prepare_frame
@@ -274,11 +275,11 @@ def test_the_publishers_split_holds_where_every_case_has_one(tmp_path: Path) -> 
 def write_ddti(root: Path, folder: Path) -> None:
     """Write two data sets: DDTI as it is, and `copies` of 12 of its pictures, smaller and as JPEG."""
     hashes = ContentHashes(root, folder / "hashes.json")
-    indexed = ddti.index(root, hashes, None, {})
+    indexed = ddti.index(Source(root, root), hashes)
     rows = [case.row | {"case_id": case.case_id, "dataset": "ddti"} for case in indexed if case.row]
     frames, copies = [], {}
     for row in rows:
-        for still in ddti.open_case(root, row).read():
+        for still in ddti.open_case(Source(root, root), row).read():
             small = cv2.resize(to_grey(still.image), None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
             prepared = prepare_frame(still.image, still.mask, PREPROCESS)
             mask = None if prepared.mask is None else {"bytes": encode_png(prepared.mask), "path": None}

@@ -9,13 +9,13 @@ import pytest
 
 from tests.fixtures import GUIDE_HEADER, STACK_HEADER, row, scan, write_guide, write_mp4, write_stack
 from workflow_scripts.collections import thyroid_cineclip as collection
-from workflow_scripts.collections.collection import TABLE, Indexed, Unusable, WrongLayout
+from workflow_scripts.collections.collection import TABLE, Indexed, Source, Unusable, WrongLayout
 from workflow_scripts.provenance import ContentHashes
 
 
 def index(root: Path, limit: int | None = None, groups: dict[str, str] | None = None) -> dict[str, Indexed]:
     hashes = ContentHashes(root, root.parent / "hashes.json")
-    found = {case.case_id: case for case in collection.index(root, hashes, limit, groups or {})}
+    found = {case.case_id: case for case in collection.index(Source(root, root, limit, groups or {}), hashes)}
     hashes.save()
     return found
 
@@ -36,7 +36,7 @@ def test_clips_in_any_order_keep_their_own_rows(shipped: Path) -> None:
     cases = index(shipped)
     assert list(cases) == ["9", "66", "130"]
     assert [usable(case)["source_key"] for case in cases.values()] == ["9_", "66_", "130_"]
-    stills = list(collection.open_case(shipped, usable(cases["66"])).read())
+    stills = list(collection.open_case(Source(shipped, shipped), usable(cases["66"])).read())
     assert [still.index for still in stills] == [0, 1, 2, 3]
     for position, still in enumerate(stills, 15):  # 12 + 3 rows stand before it
         picture, mask = scan(position, (40, 56))
@@ -92,11 +92,11 @@ def test_empty_masks(tmp_path: Path) -> None:
     empty = [("1_", 1), ("2_", 0), ("2_", 1)]
     write_stack(tmp_path / "set", {"1_": 3, "2_": 2}, [row("1_"), row("2_")], empty=empty)
     cases = index(tmp_path / "set")
-    clip = collection.open_case(tmp_path / "set", usable(cases["1"]))
+    clip = collection.open_case(Source(tmp_path / "set", tmp_path / "set"), usable(cases["1"]))
     assert [still.mask is None for still in clip.read()] == [False, True, False]
     assert "frame 2" in clip.problems[0].reason
     with pytest.raises(Unusable, match="no nodule is outlined"):
-        list(collection.open_case(tmp_path / "set", usable(cases["2"])).read())
+        list(collection.open_case(Source(tmp_path / "set", tmp_path / "set"), usable(cases["2"])).read())
 
 
 def test_content_hash_follows_the_rows_of_the_case_alone(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_damaged_chunk_costs_its_clip(tmp_path: Path) -> None:
     cases = index(root)
     assert cases["1"].row
     assert "clip 2_ cannot be read" in cases["2"].problems[0].reason
-    clip = collection.open_case(root, whole)  # damaged since it was indexed
+    clip = collection.open_case(Source(root, root), whole)  # damaged since it was indexed
     with pytest.raises(Unusable, match="clip 2_ cannot be read"):
         list(clip.read())
 
@@ -229,7 +229,7 @@ def test_a_mask_of_other_values_is_not_guessed(tmp_path: Path) -> None:
     write_stack(tmp_path, {"1_": 2}, [row("1_")])
     with h5py.File(tmp_path / "dataset.hdf5", "r+") as file:
         file["mask"][1] = np.minimum(file["mask"][1], 2)
-    clip = collection.open_case(tmp_path, usable(index(tmp_path)["1"]))
+    clip = collection.open_case(Source(tmp_path, tmp_path), usable(index(tmp_path)["1"]))
     with pytest.raises(Unusable, match="the mask of frame 2 of 1_ has the values 0, 2"):
         list(clip.read())
 
@@ -253,7 +253,7 @@ def test_nested_root_and_limit(tmp_path: Path) -> None:
     cases = index(tmp_path / "set", limit=1)
     assert list(cases) == ["1"]
     assert usable(cases["1"])["sources"] == ["thyroidultrasoundcineclip/dataset.hdf5"]
-    assert len(list(collection.open_case(tmp_path / "set", usable(cases["1"])).read())) == 1
+    assert len(list(collection.open_case(Source(tmp_path / "set", tmp_path / "set"), usable(cases["1"])).read())) == 1
 
 
 # --- the guide's layout -----------------------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def test_guide_layout(tmp_path: Path) -> None:
     label = usable(cases["patient001"])
     assert (label["group_id"], label["group_kind"]) == ("patient001", "patient")
     assert (label["largest_mm"], label["composition"]) == (12.0, "solid or almost completely solid")
-    stills = list(collection.open_case(tmp_path, label).read())
+    stills = list(collection.open_case(Source(tmp_path, tmp_path), label).read())
     assert [still.time_s for still in stills] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
     for k, still in enumerate(stills):
         assert still.mask is not None
@@ -276,7 +276,7 @@ def test_guide_layout(tmp_path: Path) -> None:
 
 def test_guide_frames_are_the_decoders_own_in_order(tmp_path: Path) -> None:
     write_guide(tmp_path, {"patient001": 9})
-    taken = list(collection.open_case(tmp_path, usable(index(tmp_path)["patient001"])).read([2, 7]))
+    taken = list(collection.open_case(Source(tmp_path, tmp_path), usable(index(tmp_path)["patient001"])).read([2, 7]))
     with av.open(str(tmp_path / "images" / "patient001_clip.mp4")) as container:
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert [still.index for still in taken] == [2, 7]
@@ -295,7 +295,7 @@ def test_guide_truncated_video_and_mask_of_another_size(tmp_path: Path) -> None:
     cases = index(tmp_path)
     for name, reason in (("a", "a_clip.mp4"), ("b", "has shape"), ("c", "5 frames, the video has 4")):
         with pytest.raises(Unusable, match=reason):
-            list(collection.open_case(tmp_path, usable(cases[name])).read())
+            list(collection.open_case(Source(tmp_path, tmp_path), usable(cases[name])).read())
 
 
 def test_guide_files_that_are_missing_or_not_listed(tmp_path: Path) -> None:
@@ -336,5 +336,5 @@ def test_no_reason_holds_an_absolute_path(tmp_path: Path) -> None:
     (tmp_path / "segmentations" / "b_seg.nii.gz").write_bytes(b"no volume")
     for case in index(tmp_path).values():
         with pytest.raises(Unusable) as caught:
-            list(collection.open_case(tmp_path, usable(case)).read())
+            list(collection.open_case(Source(tmp_path, tmp_path), usable(case)).read())
         assert str(tmp_path) not in str(caught.value)

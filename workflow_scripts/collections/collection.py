@@ -3,13 +3,14 @@
 A kind `thyroid-cineclip` is the module `thyroid_cineclip.py` beside this file and the card `thyroid_cineclip.yaml`.
 The module has two functions::
 
-    index(root, hashes, limit, groups) -> Iterator[Indexed]   every case of the folder, no pixel decoded
-    open_case(root, case) -> Clip                             the pixels of one of them
+    index(source, hashes) -> Iterator[Indexed]   every case of the folder, no pixel decoded
+    open_case(source, case) -> Clip              the pixels of one of them
 
 A case that cannot be used is an `Unusable`, raised or yielded: it goes to quarantine and the rest goes on. A folder or
 a table that is not what the kind ships is a `WrongLayout`: the run stops with its one line.
 """
 
+import hmac
 import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ import numpy as np
 import yaml
 
 from workflow_scripts.files import listing
-from workflow_scripts.provenance import canonical_json, sha256
+from workflow_scripts.provenance import canonical_json, salt, sha256
 
 HERE = Path(__file__).parent
 PHANTOM = "phantom"  # the label source of synthetic data
@@ -37,17 +38,60 @@ class Card:
     version: str
     doi: str | None
     homepage: str
-    citation: str
+    references: tuple[Mapping[str, Any], ...]  # what to cite: type, key, author, title, year, and where it appeared
     acknowledgement: str | None
     terms: str
     redistribution: str  # forbidden, allowed or unclear; what is unclear is treated as forbidden
+    obtain: str  # how one gets it, step by step
+    size_bytes: int | None
     counts: Mapping[str, int]
     layout: str
-    modality: str
-    stages: tuple[str, ...]
+    modality: str | None  # DICOM modality code; None: the user says, or the files
+    outlines: str | None  # what its masks outline: nodule, gland, ventricle, calcium, tumour; None: it has none
+    stages: tuple[str, ...]  # of the stages that not every data set gets, those that it gets
     n_chunks: int
     extract: str  # all, or candidates: only the cases that scenarios may take
+    frames: Any  # which frames are taken, as the option `frames`
+    window: str | None  # by which values are shown: a preset's name; None: the file's own
     truths: str  # what its labels can carry, and what they cannot
+
+    @property
+    def citation(self) -> str:
+        """Return what to cite, in one text."""
+        return (
+            " ".join(map(cited, self.references)) or "None: drawn by Casebook's demo; nothing in them is of a patient."
+        )
+
+
+def cited(reference: Mapping[str, Any]) -> str:
+    """Return a reference of a card as text."""
+    where = reference.get("journal") or reference.get("booktitle") or reference.get("publisher") or ""
+    number = f"({reference['number']})" if "number" in reference else ""
+    volume = f";{reference['volume']}{number}" if "volume" in reference else ""
+    pages = f":{reference['pages']}" if "pages" in reference else ""
+    doi = f" doi:{reference['doi']}." if "doi" in reference else f" {reference['url']}." if "url" in reference else ""
+    published = f"{where} {reference['year']}{volume}{pages}".strip()
+    return f"{reference['author'].rstrip('.')}. {reference['title'].rstrip('.')}. {published}.{doi}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A user's copy of a data set: where it lies, and what its user says of it.
+
+    `options` holds the options that only some kinds read: table, columns, outlines, modality, body_part, and fetch (the
+    rules under which URLs may be fetched).
+    """
+
+    root: Path
+    cache: Path  # the run's own folder for what is kept from run to run: the salt, fetched files
+    limit: int | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)  # case -> patient, by the user's own table
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def pseudonym(self, identifier: str) -> str:
+        """Return what stands for an identifier of a patient or a study: a keyed hash whose key stays in the cache."""
+        key = salt(self.cache).encode()
+        return hmac.new(key, identifier.encode(), "sha256").hexdigest()[:16]
 
 
 class Unusable(Exception):
@@ -89,14 +133,24 @@ def not_understood(folder: str, names: list[str], expected: str) -> list[Indexed
 
 @dataclass(frozen=True)
 class Still:
-    """One decoded frame: `image` (H, W) or (H, W, 3) RGB uint8, `mask` (H, W) uint8 with labels 1..n, or None."""
+    """One decoded frame.
+
+    `image` is (H, W) or (H, W, 3) RGB uint8, ready to look at; or (H, W) int16, uint16 or float32: values in `unit`,
+    shown through `window` (centre and width). `mask` is (H, W) uint8 with labels 1..n, or None.
+    """
 
     index: int
     image: np.ndarray
     mask: np.ndarray | None
     position: str | None = None
     time_s: float | None = None
-    path: str | None = None  # where the still already is a file
+    path: str | None = None  # where the still already is a file that can be looked at as it is
+    spacing_mm: tuple[float, float] | None = None  # between rows, between columns
+    unit: str | None = None  # HU, or None where the values have none
+    window: tuple[float, float] | None = None  # the file's own
+    inverted: bool = False  # low values are white (MONOCHROME1)
+    mask_names: tuple[str, ...] | None = None  # what labels 1..n are, where they are not just one thing after another
+    given_mask: np.ndarray | None = None  # (H, W) labels that a model predicted, where the data set ships them
 
 
 class Clip(Protocol):
@@ -134,7 +188,7 @@ def find(kind: str) -> Any:
 def card(kind: str, phantom: bool = False) -> Card:
     """Read the card of a kind of data set; of phantoms in its layout, which are nobody's data, the layout is all."""
     values = yaml.safe_load((HERE / f"{kind.replace('-', '_')}.yaml").read_text(encoding="utf-8"))
-    about = Card(**{**values, "stages": tuple(values["stages"])})
+    about = Card(**{**values, "stages": tuple(values["stages"]), "references": tuple(values["references"])})
     if not phantom:
         return about
     return replace(
@@ -142,7 +196,7 @@ def card(kind: str, phantom: bool = False) -> Card:
         title=f"Synthetic phantoms in the layout of {about.name}",
         doi=None,
         homepage="",
-        citation="None: drawn by Casebook's demo; nothing in them is of a patient.",
+        references=(),
         acknowledgement=None,
         terms="Drawn by Casebook's demo; nothing in them is of a patient, and they may be passed on.",
         redistribution="allowed",

@@ -14,6 +14,7 @@ from typing import Any
 from workflow_scripts.collections.collection import (
     Clip,
     Indexed,
+    Source,
     Still,
     Unusable,
     WrongLayout,
@@ -60,12 +61,13 @@ LOOKS = {".xml", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tif
 EXPECTED = "a folder with <n>.xml and <n>_<k>.jpg, as DDTI ships it"
 
 
-def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[str, str]) -> Iterator[Indexed]:
+def index(source: Source, hashes: ContentHashes) -> Iterator[Indexed]:
     """Yield every case: an XML with its pictures, or pictures whose XML is missing.
 
     A picture that occurs byte for byte in several cases stays with the first in numeric order, and the cases become one
     group: it can be of one patient only.
     """
+    root = source.root
     folder = root_of(root, "[0-9]*.[xX][mM][lL]")
     tables, pictures, others = _files(folder)
     if not tables:
@@ -74,7 +76,7 @@ def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[
     first_seen: dict[str, str] = {}  # hash of a picture -> its case
     group: dict[str, str] = {}  # case -> the first case of its group
     found = []
-    for case_id in sorted(tables.keys() | pictures.keys(), key=natural)[:limit]:
+    for case_id in sorted(tables.keys() | pictures.keys(), key=natural)[: source.limit]:
         case = Indexed(case_id, None)
         kept: list[Path] = []
         group[case_id] = case_id
@@ -91,7 +93,7 @@ def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[
             _join(group, case_id, owner)
         found.append((case, kept))
     for case, kept in found:
-        patient = groups.get(case.case_id)
+        patient = source.groups.get(case.case_id)
         try:
             if case.case_id not in tables:
                 raise Unusable(
@@ -109,9 +111,9 @@ def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[
         yield case
 
 
-def open_case(root: Path, case: Mapping[str, Any]) -> Clip:
+def open_case(source: Source, case: Mapping[str, Any]) -> Clip:
     """Open the pictures of one case."""
-    return PictureClip(root, case)
+    return PictureClip(source.root, case)
 
 
 def _files(folder: Path) -> tuple[dict[str, Path], dict[str, dict[int, Path]], list[str]]:

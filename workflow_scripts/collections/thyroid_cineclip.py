@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from workflow_scripts.collections import thyroid_cineclip_guide as guide
-from workflow_scripts.collections.collection import Clip, Indexed, Still, Unusable, WrongLayout, root_of
+from workflow_scripts.collections.collection import Clip, Indexed, Source, Still, Unusable, WrongLayout, root_of
 from workflow_scripts.collections.metadata_csv import (
     binary,
     diameter,
@@ -41,8 +41,9 @@ EXPECTED = (
 )
 
 
-def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[str, str]) -> Iterator[Indexed]:
+def index(source: Source, hashes: ContentHashes) -> Iterator[Indexed]:
     """Yield every nodule of the table, and every clip that the table does not know."""
+    root, limit = source.root, source.limit
     folder = root_of(root, "dataset.hdf5", "images/*.mp4")
     if not (folder / "metadata.csv").is_file():
         raise WrongLayout(f"{root}: no metadata.csv found; expected {EXPECTED}")
@@ -53,14 +54,15 @@ def index(root: Path, hashes: ContentHashes, limit: int | None, groups: Mapping[
     else:
         raise WrongLayout(f"{root}: metadata.csv without dataset.hdf5 or images/; expected {EXPECTED}")
     for case in found:
-        if case.row and case.case_id in groups:
-            case.row |= {"group_id": groups[case.case_id], "group_kind": "patient"}
+        if case.row and case.case_id in source.groups:
+            case.row |= {"group_id": source.groups[case.case_id], "group_kind": "patient"}
         yield case
 
 
-def open_case(root: Path, case: Mapping[str, Any]) -> Clip:
+def open_case(source: Source, case: Mapping[str, Any]) -> Clip:
     """Open a clip of either layout."""
-    return StackClip(root, case) if case["source_kind"] == "hdf5-stack" else guide.VideoClip(root, case)
+    kind = StackClip if case["source_kind"] == "hdf5-stack" else guide.VideoClip
+    return kind(source.root, case)
 
 
 def _index_shipped(root: Path, folder: Path, hashes: ContentHashes, limit: int | None) -> Iterator[Indexed]:

@@ -1,13 +1,17 @@
 """Take the frames of one chunk of cases, exactly as they are decoded, with the masks that experts drew."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workflow_scripts import command
-from workflow_scripts.collections.collection import Clip, Still, Unusable, find
+from workflow_scripts.collections.collection import Clip, Source, Still, Unusable, find
 from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.stills import encode_png
+from workflow_scripts.imaging.values import encode_values
+from workflow_scripts.imaging.windows import window_named
 from workflow_scripts.provenance import pixel_sha256
 from workflow_scripts.tables import cases, frames, quarantine
 from workflow_scripts.tables.quarantine import problem_row
@@ -17,11 +21,13 @@ from workflow_scripts.tables.table import RowWriter, read_rows, stream_rows, wri
 def choose_frames(rule: str | dict[str, int], clip: Clip) -> list[int] | None:
     """Return the 0-based indices that a frame rule takes of a clip, ascending; None for every frame.
 
-    `all`; `middle`; `largest_mask` (of several equally large, the one nearest to the middle); `{"evenly": n}`: n frames
-    from the first to the last, both included, all of a shorter clip.
+    `all`; `middle`; `outlined`: those with a mask; `largest_mask` (of several equally large, the one nearest to the
+    middle); `{"evenly": n}`: n frames from the first to the last, both included, all of a shorter clip.
     """
     if rule == "all":
         return None
+    if rule == "outlined":
+        return [index for index, area in enumerate(clip.mask_areas()) if area]
     if rule == "largest_mask":
         areas = clip.mask_areas()
         middle = (len(areas) - 1) / 2
@@ -34,24 +40,50 @@ def choose_frames(rule: str | dict[str, int], clip: Clip) -> list[int] | None:
     return [(count - 1) // 2] if n == 1 else [round(k * (count - 1) / (n - 1)) for k in range(n)]
 
 
-def frame_row(case_id: str, still: Still) -> dict[str, Any]:
-    """Return the row of `frames` of one decoded still."""
+def frame_row(case: Mapping[str, Any], spec: Mapping[str, Any], still: Still) -> dict[str, Any]:
+    """Return the row of `frames` of one decoded still of a case.
+
+    `spec` says what masks outline, and by which window values are shown instead of the file's own, if by any.
+    """
+    window = spec["window"] or still.window
+    if isinstance(window, str):
+        preset = window_named(window)
+        window = preset.centre, preset.width
+    ready = still.image.dtype == np.uint8  # to be looked at as it is
+    data, slope, intercept = (None, None, None)
+    if not ready:
+        data, slope, intercept = encode_values(still.image)
+    elif not still.path:
+        data = encode_png(still.image)
     return {
-        "frame_id": f"{case_id}/{still.index}",
-        "case_id": case_id,
+        "frame_id": f"{case['case_id']}/{still.index}",
+        "case_id": case["case_id"],
+        "modality": case["modality"],
         "frame_index": still.index,
         "position": still.position,
         "time_s": still.time_s,
         "height": still.image.shape[0],
         "width": still.image.shape[1],
-        "image": {"bytes": None if still.path else encode_png(still.image), "path": still.path},
-        "mask": None if still.mask is None else {"bytes": encode_png(still.mask), "path": None},
-        "mask_kind": None if still.mask is None else "nodule",
+        "spacing_mm": still.spacing_mm,
+        "image": {"bytes": data, "path": still.path if ready else None},
+        "slope": slope,
+        "intercept": intercept,
+        "unit": still.unit,
+        "window": None if ready else window,
+        "inverted": still.inverted,
+        "mask": _labels(still.mask),
+        "mask_kind": None if still.mask is None else spec["outlines"],
+        "mask_names": still.mask_names,
+        "given_mask": _labels(still.given_mask),
         "pixel_sha256": pixel_sha256(still.image),
     }
 
 
-def read_case(root: Path, kind: str, rule: str | dict[str, int], case: dict[str, Any], lost: list) -> Iterator[dict]:
+def _labels(mask: np.ndarray | None) -> dict[str, Any] | None:
+    return None if mask is None else {"bytes": encode_png(mask), "path": None}
+
+
+def read_case(source: Source, spec: Mapping[str, Any], case: dict[str, Any], lost: list) -> Iterator[dict]:
     """Yield the rows of one case; what it has lost is appended to `lost`.
 
     Raises
@@ -59,11 +91,11 @@ def read_case(root: Path, kind: str, rule: str | dict[str, int], case: dict[str,
     Unusable
         When the case cannot be used; the rows that it has yielded are void.
     """
-    clip = find(kind).open_case(root, case)
+    clip = find(spec["kind"]).open_case(source, case)
     count = 0
-    for still in clip.read(choose_frames(rule, clip)):
+    for still in clip.read(choose_frames(spec["frames"], clip)):
         count += 1
-        yield frame_row(case["case_id"], still)
+        yield frame_row(case, spec, still)
     if not count:
         first = (
             clip.problems[0]
@@ -74,7 +106,7 @@ def read_case(root: Path, kind: str, rule: str | dict[str, int], case: dict[str,
     lost += clip.problems
 
 
-def extract_frames(chunk: Path, root: Path, spec: dict[str, Any], out: Path) -> list[dict[str, Any]]:
+def extract_frames(chunk: Path, source: Source, spec: dict[str, Any], out: Path) -> list[dict[str, Any]]:
     """Write the frames of a chunk to `out`, and return the rows of `quarantine`."""
     problems, void = [], set()
     with write_beside(out) as beside:
@@ -82,7 +114,7 @@ def extract_frames(chunk: Path, root: Path, spec: dict[str, Any], out: Path) -> 
             for case in read_rows(chunk, cases.SCHEMA):
                 lost: list[Unusable] = []
                 try:
-                    for row in read_case(root, spec["kind"], spec["frames"], case, lost):
+                    for row in read_case(source, spec, case, lost):
                         writer.write(row)
                 except Unusable as problem:
                     lost.append(problem)
@@ -103,12 +135,16 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--chunk", type=command.existing, required=True, help="table of cases")
     arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
     arguments.add_argument("--dataset", required=True, help="the data set's name")
-    arguments.add_argument("--spec", type=command.json_argument, required=True, help="kind, frames as JSON")
+    arguments.add_argument(
+        "--spec", type=command.json_argument, required=True, help="kind, frames, outlines, window, options as JSON"
+    )
+    arguments.add_argument("--cache", type=Path, required=True, help="what is kept from run to run")
     arguments.add_argument("--frames", type=Path, required=True, help="table to write")
     arguments.add_argument("--quarantine", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
     log = command.start("extract_frames")
-    problems = extract_frames(args.chunk, Path(args.roots[args.dataset]), args.spec, args.frames)
+    source = Source(Path(args.roots[args.dataset]), args.cache, options=args.spec["options"])
+    problems = extract_frames(args.chunk, source, args.spec, args.frames)
     write_rows(args.quarantine, problems, quarantine.SCHEMA)
     for row in problems:
         log.warning("%s: %s: %s; %s", row["case_id"], row["file"], row["reason"], row["mend"])

@@ -14,6 +14,7 @@ from workflow_scripts.collections.collection import (
     TABLE,
     Card,
     Indexed,
+    Source,
     Unusable,
     WrongLayout,
     card,
@@ -32,19 +33,24 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
     Parameters
     ----------
     spec
-        `kind`, `limit` (the first so many cases, or None) and `groups` (a table of patients, or None).
+        `kind`, `limit` (the first so many cases, or None), `groups` (a table of patients, or None), `exclude` (cases,
+        patients and files that are not to be used) and `options` (those that only some kinds read).
+    cache
+        Folder for what is kept from run to run.
 
     Raises
     ------
     Refusal
         When the folder or a table in it is not what the kind ships.
     """
-    hashes = ContentHashes(root, cache)
+    hashes = ContentHashes(root, cache / f"{dataset}.json")
+    source = Source(root, cache, spec["limit"], read_groups(spec["groups"]), spec["options"])
+    phantom = {"label_source": PHANTOM} if is_phantom(root) else {}
     found: list[dict[str, Any]] = []
     lost: list[dict[str, Any]] = []
     by_name: dict[str, list[Indexed]] = defaultdict(list)
     try:
-        indexed = find(spec["kind"]).index(root, hashes, spec["limit"], read_groups(spec["groups"]))
+        indexed = find(spec["kind"]).index(source, hashes)
         for case in tqdm(indexed, desc=f"index {dataset}", unit=" cases", mininterval=5):
             by_name[case.case_id].append(case)
         for case_id, same in by_name.items():
@@ -54,10 +60,12 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
                 case = same[0] if len(same) == 1 else _ambiguous(same)
             row = {"case_id": case_id, "dataset": dataset, "modality": card(spec["kind"]).modality}
             status = "noticed" if case_id == TABLE else "partial" if case.row else "quarantined"
+            if case.row and (why := excluded(case_id, case.row, spec["exclude"], source)):
+                case = Indexed(case_id, None, [Unusable(case.row["sources"][0], why, "nothing: you asked for it")])
+                status = "excluded"
             lost += [problem_row("index_cases", row, status, problem) for problem in case.problems]
             if case.row:
-                source = {"label_source": PHANTOM} if is_phantom(root) else {}
-                found.append(row | case.row | source)
+                found.append(row | case.row | phantom)
     except WrongLayout as error:
         raise command.Refusal(f"datasets.{dataset}: {error}") from None
     finally:
@@ -76,6 +84,19 @@ def _ambiguous(same: list[Indexed]) -> Indexed:
     reason = f"{len(same)} cases would be called {same[0].case_id!r}: {'; '.join(names)}"
     file = same[0].row["sources"][0] if same[0].row else same[0].problems[0].file
     return Indexed(same[0].case_id, None, [Unusable(file, reason, "give each a name of its own")])
+
+
+def excluded(case_id: str, row: Mapping[str, Any], exclude: Mapping[str, Any], source: Source) -> str | None:
+    """Return why a case is not to be used, where its user says so: by its name, its patient, or one of its files."""
+    patient = row["group_id"]
+    if case_id in exclude["cases"]:
+        return "excluded by its name"
+    if any(patient in (name, source.pseudonym(name)) for name in exclude["patients"]):
+        return "excluded: its patient is withdrawn"
+    for file in exclude["files"]:
+        if any(path == file or path.startswith(f"{file.rstrip('/')}/") for path in row["sources"]):
+            return f"excluded by its file {file}"
+    return None
 
 
 def read_groups(path: str | None) -> dict[str, str]:
@@ -107,8 +128,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments = command.parser(__doc__)
     arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
     arguments.add_argument("--dataset", required=True, help="the data set's name")
-    arguments.add_argument("--spec", type=command.json_argument, required=True, help="kind, limit, groups as JSON")
-    arguments.add_argument("--cache", type=Path, required=True, help="where content hashes are kept from run to run")
+    arguments.add_argument(
+        "--spec", type=command.json_argument, required=True, help="kind, limit, groups, exclude, options as JSON"
+    )
+    arguments.add_argument("--cache", type=Path, required=True, help="folder for what is kept from run to run")
     arguments.add_argument("--cases", type=Path, required=True, help="table to write")
     arguments.add_argument("--quarantine", type=Path, required=True, help="table to write")
     arguments.add_argument(

@@ -12,8 +12,9 @@ from workflow_scripts.collections.collection import Unusable
 from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.field_of_view import FieldNotFound, find_field
 from workflow_scripts.imaging.overlays import remove_overlays
-from workflow_scripts.imaging.stills import decode_picture, encode_png, read_still, to_grey
+from workflow_scripts.imaging.stills import decode_picture, encode_png, to_grey
 from workflow_scripts.imaging.ultrasound import adjust_contrast, reduce_speckle, resize_keeping_aspect
+from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.tables import inputs, quarantine
 from workflow_scripts.tables.quarantine import problem_row
 from workflow_scripts.tables.table import RowWriter, stream_rows, write_rows
@@ -31,8 +32,10 @@ class Prepared:
     mask_kept: float | None
 
 
-def prepare_frame(image: np.ndarray, mask: np.ndarray | None, spec: dict[str, Any]) -> Prepared:
-    """Return a frame as a model sees it.
+def prepare_frame(
+    image: np.ndarray, mask: np.ndarray | None, spec: dict[str, Any], ultrasound: bool = True
+) -> Prepared:
+    """Return a frame as a model sees it. What is not ultrasound has no field, no overlays and no speckle.
 
     Parameters
     ----------
@@ -48,7 +51,10 @@ def prepare_frame(image: np.ndarray, mask: np.ndarray | None, spec: dict[str, An
     FieldNotFound
         When the picture has no ultrasound field.
     """
-    field = find_field(image)  # stored in any case: no scenario shows what is outside it
+    if not ultrasound:
+        spec = spec | {"overlays": False, "speckle": "none", "contrast": "none"}
+    # Stored in any case: no scenario shows what is outside it.
+    field = find_field(image) if ultrasound else np.ones(image.shape[:2], bool)
     shown = field if spec["field_of_view"] else np.ones(image.shape[:2], bool)
     overlay = np.zeros(image.shape[:2], bool)
     grey = to_grey(image)
@@ -72,11 +78,10 @@ def preprocess_frames(frames: Path, dataset: str, root: Path, spec: dict[str, An
     usable = set()
     with write_beside(out) as beside, RowWriter(beside, inputs.SCHEMA) as writer:
         for frame in stream_rows(frames):
-            path = frame["image"]["path"]
-            image = read_still(root / path) if path else decode_picture(frame["image"]["bytes"])
+            image = read_shown(frame, root)
             mask = decode_picture(frame["mask"]["bytes"]) if frame["mask"] else None
             try:
-                prepared = prepare_frame(image, mask, spec)
+                prepared = prepare_frame(image, mask, spec, frame["modality"] == "US")
             except FieldNotFound as error:
                 name = frame["position"] or f"frame {frame['frame_index'] + 1}"
                 lost.append((frame["case_id"], Unusable(name, str(error), "leave the picture out")))

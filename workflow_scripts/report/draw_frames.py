@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from workflow_scripts.files import natural
-from workflow_scripts.imaging.stills import decode_picture, encode_png, read_still
+from workflow_scripts.imaging.stills import decode_picture, encode_png
+from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.tables.table import planned, stream_rows
 
 SAMPLED_CASES = 12
@@ -88,9 +89,8 @@ def draw_frames(folder: Path, root: Path, through: Collection[str]) -> Iterator[
 
 
 def frame_png(frame: dict[str, Any], root: Path) -> bytes:
-    """Return a frame's exact pixels as PNG; of a still that is a file neither metadata nor orientation come along."""
-    path = frame["image"]["path"]
-    return encode_png(read_still(root / path)) if path else frame["image"]["bytes"]
+    """Return a frame as it is looked at, as PNG without metadata."""
+    return encode_png(read_shown(frame, root))
 
 
 def stored(picture: dict[str, Any] | None) -> np.ndarray | None:

@@ -15,8 +15,9 @@ from workflow_scripts.tables.table import planned, read_many, read_rows, stream_
 STAGES = ("index_cases", "extract_frames", "preprocess_frames", "grade_nodules")
 IMPORT = "import_masks"  # beside the way of a case: what was wrong with a mask that the user gave
 GIVEN_MASKS = "given-masks"  # what they go by among the models
-STATUSES = ("quarantined", "partial", "noticed")
-UNSHOWN = {"counts", "layout", "stages", "n_chunks"}  # of a card
+STATUSES = ("quarantined", "excluded", "partial", "noticed")
+# Of a card.
+UNSHOWN = set("counts layout stages n_chunks obtain size_bytes outlines frames window references".split())
 UNDETERMINED = "cannot be determined"
 LABELS = ("label_source", "pathology", "tirads_system", "tirads_level", "size_mm", "laterality", "age", "sex")
 GRADE = ("system", "points", "level", "advice", "reason", "findings")
@@ -28,6 +29,7 @@ class Tables:
 
     cases: dict[str, dict[str, Any]]  # by case_id
     planned: set[str]  # the cases that the plan names
+    graded: bool  # whether the data set's cases get a grade
     frames: dict[str, Counter[str]]  # by case_id: taken, outlined, ready, cut
     grades: dict[str, dict[str, Any]]  # by case_id
     problems: list[dict[str, Any]]  # rows of quarantine
@@ -36,13 +38,15 @@ class Tables:
 def read_tables(folder: Path, scored_with: Collection[str]) -> Tables:
     """Read the tables of the data set under `folder`, scored with these models; pictures are not read."""
     stages = [*STAGES[1:3], *([IMPORT] if GIVEN_MASKS in scored_with else [])]
+    graded = (folder / "grades.parquet").is_file()
     by_chunk = [path for stage in stages for path in planned(folder, f"quarantine/{stage}")]
-    whole = [folder / "quarantine" / f"{stage}.parquet" for stage in (STAGES[0], STAGES[3])]
+    whole = [folder / "quarantine" / f"{stage}.parquet" for stage in (STAGES[0], *STAGES[3:][:graded])]
     return Tables(
         cases={row["case_id"]: row for row in read_rows(folder / "cases.parquet", cases.SCHEMA)},
+        graded=graded,
         planned={row["case_id"] for path in planned(folder, "chunks") for row in stream_rows(path, ["case_id"])},
         frames=count_frames(folder),
-        grades={row["case_id"]: row for row in read_rows(folder / "grades.parquet", grades.SCHEMA)},
+        grades=({row["case_id"]: row for row in read_rows(folder / "grades.parquet", grades.SCHEMA)} if graded else {}),
         problems=read_many([*whole, *by_chunk], quarantine.SCHEMA),
     )
 
@@ -68,21 +72,22 @@ def follow_cases(name: str, tables: Tables) -> tuple[set[str], dict[str, Any]]:
     Raises
     ------
     RuntimeError
-        When the cases in are not the cases out and those in quarantine and those not asked for: one went astray.
+        When the cases in are not the cases out, those in quarantine, excluded, and not asked for: one went astray.
     """
     left_at: dict[str, str] = {}
+    excluded = {row["case_id"] for row in tables.problems if row["status"] == "excluded"}
     on_the_way = [row for row in tables.problems if row["stage"] in STAGES]
     for row in sorted(on_the_way, key=lambda row: STAGES.index(row["stage"])):
         if row["status"] == "quarantined":
             left_at.setdefault(row["case_id"], row["stage"])
-    found = tables.cases.keys() | {case for case, stage in left_at.items() if stage == STAGES[0]}
+    found = tables.cases.keys() | excluded | {case for case, stage in left_at.items() if stage == STAGES[0]}
     not_asked = tables.cases.keys() - tables.planned - left_at.keys()
     ready = {case for case, counts in tables.frames.items() if counts["ready"]}
-    through = (ready & tables.grades.keys()) - left_at.keys()
-    if astray := sorted(found ^ (through | not_asked | left_at.keys()), key=natural):
+    through = (ready & tables.grades.keys() if tables.graded else ready) - left_at.keys()
+    if astray := sorted(found ^ (through | not_asked | excluded | left_at.keys()), key=natural):
         raise RuntimeError(
             f"{name}: {len(found)} cases in are not {len(through)} out + {len(left_at)} quarantined"
-            f" + {len(not_asked)} not asked for; astray: {', '.join(astray[:5])}"
+            f" + {len(excluded)} excluded + {len(not_asked)} not asked for; astray: {', '.join(astray[:5])}"
         )
     left = len(found)
     flow = []
@@ -91,12 +96,15 @@ def follow_cases(name: str, tables: Tables) -> tuple[set[str], dict[str, Any]]:
         left -= lost
         flow.append({"stage": stage, "quarantined": lost, "left": left})
         if stage == STAGES[0]:
+            left -= len(excluded)
+            flow[-1] |= {"excluded": len(excluded), "left": left}
             left -= len(not_asked)
             flow.append({"stage": "plan_chunks", "not_asked_for": len(not_asked), "left": left})
     counts = {
         "in": len(found),
         "out": len(through),
         "quarantined": len(left_at),
+        "excluded": len(excluded),
         "not_asked_for": len(not_asked),
         "partial": len({row["case_id"] for row in on_the_way if row["status"] == "partial"} & through),
     }
@@ -200,12 +208,12 @@ def summarise_dataset(name: str, kind: str, tables: Tables) -> tuple[set[str], d
     through, followed = follow_cases(name, tables)
     frames = sum((tables.frames[case] for case in through), Counter[str]())
     own = card_of(kind, tables.cases.values())
-    about = {key: value for key, value in asdict(own).items() if key not in UNSHOWN}
+    about = {key: value for key, value in asdict(own).items() if key not in UNSHOWN} | {"citation": own.citation}
     return through, {
         "kind": kind,
         **followed,
         "frames": {key: frames[key] for key in ("taken", "outlined", "ready", "cut")},
-        "grades": summarise_grades(tables, through),
+        "grades": summarise_grades(tables, through) if tables.graded else None,
         "quarantine": group_problems(tables.problems),
         "card": about,
         "counts": compare_counts(own.counts, tables, through, followed["cases"]["in"]),
@@ -231,5 +239,6 @@ def summarise_scenario(row: Mapping[str, Any], text: Mapping[str, Any], datasets
         entry |= {key: text[key] for key in ("title", "description")}
         tables = datasets[row["dataset"]]
         entry["labels"] = {key: tables.cases[row["case_id"]][key] for key in LABELS}
-        entry["grade"] = {key: tables.grades[row["case_id"]][key] for key in GRADE}
+        grade = tables.grades.get(row["case_id"])
+        entry["grade"] = grade and {key: grade[key] for key in GRADE}
     return entry

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from workflow_scripts.imaging.overlays import remove_overlays
-from workflow_scripts.imaging.stills import decode_picture, read_still, to_grey
+from workflow_scripts.imaging.stills import decode_picture, to_grey
+from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.scenarios.wording import Unfit
 
 MASK_KEPT = 0.98
@@ -62,10 +63,9 @@ def read_picture(frames: Path, inputs: Path, root: Path, frame_id: str) -> np.nd
 
     `root` is the data set's folder, for a still that already is a file.
     """
-    (frame,) = _rows_of(frames, "frame_id", frame_id, ["image"])
+    (frame,) = _rows_of(frames, "frame_id", frame_id, ["image", "slope", "intercept", "window", "inverted"])
     (ready,) = _rows_of(inputs, "frame_id", frame_id, ["field", "overlay"])
-    path = frame["image"]["path"]
-    image = read_still(root / path) if path else decode_picture(frame["image"]["bytes"])
+    image = read_shown(frame, root)
     field = decode_picture(ready["field"]["bytes"]) > 0
     grey = remove_overlays(image, field)[0] if ready["overlay"] else np.where(field, to_grey(image), np.uint8(0))
     x, y, width, height = cv2.boundingRect(field.astype(np.uint8))

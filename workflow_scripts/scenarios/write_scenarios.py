@@ -48,8 +48,9 @@ class DataSet:
 
     @cached_property
     def grades(self) -> dict[str, dict[str, Any]]:
-        """The grade of every case that is not in quarantine."""
-        return {row["case_id"]: row for row in read_rows(self.folder / "grades.parquet", grades.SCHEMA)}
+        """The grade of every case that is not in quarantine; none where the data set is not graded."""
+        path = self.folder / "grades.parquet"
+        return {row["case_id"]: row for row in read_rows(path, grades.SCHEMA)} if path.is_file() else {}
 
     @cached_property
     def chunks(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from workflow_scripts import command
 from workflow_scripts.collections.collection import Unusable
 from workflow_scripts.files import natural, write_beside
 from workflow_scripts.imaging.components import label_nodules
-from workflow_scripts.imaging.stills import UnreadablePicture, encode_png, read_still
+from workflow_scripts.imaging.stills import UnreadablePicture, decode_picture, encode_png, read_still
 from workflow_scripts.tables import masks, quarantine
 from workflow_scripts.tables.quarantine import problem_row
 from workflow_scripts.tables.table import RowWriter, stream_rows, write_rows
@@ -92,24 +92,34 @@ def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
     return values > 0
 
 
-def import_masks(frames: Path, folder: Path, dataset: str, model: str, out: Path) -> list[dict[str, Any]]:
+def only(paths: list[Path]) -> Path:
+    """Return the one mask of a frame."""
+    if len(paths) > 1:
+        names = ", ".join(path.name for path in paths)
+        raise Unusable(paths[0].name, f"several masks for one frame: {names}", "leave one of them")
+    return paths[0]
+
+
+def import_masks(frames: Path, folder: Path | None, dataset: str, model: str, out: Path) -> list[dict[str, Any]]:
     """Write the masks of a chunk of frames to `out`, and return the rows of `quarantine`.
 
-    A frame without a mask gives no row, and a picture that no frame asks for is left alone: it may belong to another
-    chunk.
+    Without a folder they are those that the data set ships. A frame without a mask gives no row, and a picture that no
+    frame asks for is left alone: it may belong to another chunk.
     """
-    found = list_masks(folder)
+    found = list_masks(folder) if folder else {}
+    columns = ["frame_id", "case_id", "frame_index", "position", "height", "width", "given_mask"]
     lost = []
     with write_beside(out) as beside, RowWriter(beside, masks.SCHEMA) as writer:
-        for frame in stream_rows(frames, columns=["frame_id", "case_id", "frame_index", "position", "height", "width"]):
+        for frame in stream_rows(frames, columns=columns):
             paths = found.get(name_of(frame))
-            if not paths:
+            shipped = None if folder else frame["given_mask"]
+            if not (paths or shipped):
                 continue
             try:
-                if len(paths) > 1:
-                    names = ", ".join(path.name for path in paths)
-                    raise Unusable(paths[0].name, f"several masks for one frame: {names}", "leave one of them")
-                mask = read_mask(paths[0], (frame["height"], frame["width"]))
+                if shipped:
+                    mask = decode_picture(shipped["bytes"]) > 0
+                else:
+                    mask = read_mask(only(paths or []), (frame["height"], frame["width"]))
             except Unusable as problem:
                 lost.append(
                     problem_row("import_masks", {"case_id": frame["case_id"], "dataset": dataset}, "partial", problem)
@@ -131,14 +141,16 @@ def main(argv: list[str] | None = None) -> None:
     """Import the masks of one chunk."""
     arguments = command.parser(__doc__)
     arguments.add_argument("--frames", type=command.existing, required=True, help="table of frames")
-    arguments.add_argument("--folder", type=command.existing, required=True, help="folder with the masks")
+    arguments.add_argument(
+        "--folder", type=command.existing, nargs="*", help="folder with the masks; none: those that the data set ships"
+    )
     arguments.add_argument("--dataset", required=True, help="the data set's name")
     arguments.add_argument("--model", required=True, help="the name that the masks go by")
     arguments.add_argument("--masks", type=Path, required=True, help="table to write")
     arguments.add_argument("--quarantine", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
     log = command.start("import_masks")
-    lost = import_masks(args.frames, args.folder, args.dataset, args.model, args.masks)
+    lost = import_masks(args.frames, next(iter(args.folder), None), args.dataset, args.model, args.masks)
     write_rows(args.quarantine, lost, quarantine.SCHEMA)
     for row in lost:
         log.warning("%s: %s: %s", row["case_id"], row["file"], row["reason"])

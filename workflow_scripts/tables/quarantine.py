@@ -13,7 +13,9 @@ SCHEMA = pa.schema(
         column("dataset", pa.string(), "the data set"),
         column("stage", pa.string(), "the rule that found it"),
         column(
-            "status", pa.string(), "quarantined: the case is out; partial: it stays, with less; noticed: worth knowing"
+            "status",
+            pa.string(),
+            "quarantined: the case is out; excluded: its user left it out; partial: it stays; noticed: known",
         ),
         column("file", pa.string(), "the file at fault, relative to the data set's root"),
         column("reason", pa.string(), "what is wrong"),
