@@ -6,7 +6,7 @@ WORKERS ?= 2
 LOCK ?= envs/requirements.lock
 SETUP := .venv/.installed-$(basename $(notdir $(LOCK)))
 
-.PHONY: help setup demo test lint bench stress lock clean
+.PHONY: help setup demo test lint bench stress docs lock clean
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
@@ -41,6 +41,9 @@ stress: $(SETUP)  ## the full count of kills
 	CASEBOOK_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/workflow/test_run.py
 
 COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+docs: $(SETUP)  ## rewrite docs/datasets.md from the cards
+	$(BIN)/python -m workflow_scripts.write_datasets_page --out docs/datasets.md
+
 lock: $(SETUP)  ## rewrite the locks from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev --group download --group learning -o envs/requirements.lock
 	$(COMPILE) pyproject.toml --group dev -c envs/requirements.lock -o envs/lean.lock

@@ -53,6 +53,7 @@ rule all:
     input:
         "<results>/scenarios/scenarios.json",
         "<results>/report/index.html",
+        "<results>/report/CITATIONS.md",
         "<results>/report/provenance.json",
 
 
@@ -66,6 +67,7 @@ rule report:
     """The report and its figures."""
     input:
         "<results>/report/index.html",
+        "<results>/report/CITATIONS.md",
 
 
 onsuccess:

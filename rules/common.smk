@@ -94,6 +94,7 @@ def spec(rule):
                 "flag_cases": lambda: SCORED | {"gates": config["gates"]},
                 "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
                 "write_report": lambda: {"kinds": KINDS, "limit": config["limit"]} | SCORED,
+                "write_citations": lambda: KINDS,
                 "record_provenance": lambda: {
                     "config": config,
                     "templates": TEMPLATES,

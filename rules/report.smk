@@ -5,6 +5,7 @@ REQUIRED INPUTS:
     everything above
 OUTPUTS:
     <results>/report/index.html, summary.json
+    <results>/report/CITATIONS.md, CITATIONS.bib
     <results>/report/provenance.json
 """
 
@@ -58,6 +59,29 @@ rule write_report:
         " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --scenarios {input.scenarios:q} --spec {params.spec:q}"
         " --review {RESULTS:q}/review --models {RESULTS:q}/model"
         " --page {output.page:q} --summary {output.summary:q} &> {log:q}"
+
+
+rule write_citations:
+    """Write what to cite and whom to acknowledge, of exactly the data sets that were used."""
+    input:
+        cases=expand("<results>/datasets/{dataset}/cases.parquet", dataset=DATASETS),
+    output:
+        text="<results>/report/CITATIONS.md",
+        bibtex="<results>/report/CITATIONS.bib",
+    log:
+        "<logs>/write_citations.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("write_citations"),
+        code=code("report.write_citations"),
+        cards=cards,
+    message:
+        "Writing the citations"
+    shell:
+        "python -m workflow_scripts.report.write_citations"
+        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --text {output.text:q} --bibtex {output.bibtex:q} &> {log:q}"
 
 
 rule record_provenance:

@@ -106,7 +106,9 @@ rule import_masks:
     params:
         code=code("segment.import_masks"),
         listing=lambda wildcards: [
-            sha256(canonical_json(listing(Path(folder)))) for folder in [DATASETS[wildcards.dataset]["masks"]] if folder
+            sha256(canonical_json(listing(Path(folder))))
+            for folder in [DATASETS[wildcards.dataset]["masks"]]
+            if folder
         ],
     message:
         "Reading the given masks of {wildcards.dataset}, chunk {wildcards.chunk}"

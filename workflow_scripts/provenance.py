@@ -11,7 +11,7 @@ import json
 import os
 import re
 import secrets
-import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -131,12 +131,11 @@ def salt(cache: Path) -> str:
     kept = cache / "salt"
     if not kept.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        with write_beside(kept) as beside:
-            beside.write_text(secrets.token_hex(16), encoding="utf-8")
-            beside.chmod(0o600)
+        with tempfile.NamedTemporaryFile("w", dir=cache) as drawn:  # readable by its owner alone
+            drawn.write(secrets.token_hex(16))
+            drawn.flush()
             with contextlib.suppress(FileExistsError):  # of two jobs that draw one at once, the first is kept
-                os.link(beside, kept)
-            shutil.copyfile(kept, beside)
+                os.link(drawn.name, kept)
     return kept.read_text(encoding="utf-8")
 
 

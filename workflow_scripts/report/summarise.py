@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,18 @@ STAGES = ("index_cases", "extract_frames", "preprocess_frames", "grade_nodules")
 IMPORT = "import_masks"  # beside the way of a case: what was wrong with a mask that the user gave
 GIVEN_MASKS = "given-masks"  # what they go by among the models
 STATUSES = ("quarantined", "excluded", "partial", "noticed")
-# Of a card.
-UNSHOWN = set("counts layout stages n_chunks obtain size_bytes outlines frames window references".split())
+CARD = (
+    "name",
+    "title",
+    "version",
+    "doi",
+    "homepage",
+    "citation",
+    "acknowledgement",
+    "terms",
+    "redistribution",
+    "truths",
+)
 UNDETERMINED = "cannot be determined"
 LABELS = ("label_source", "pathology", "tirads_system", "tirads_level", "size_mm", "laterality", "age", "sex")
 GRADE = ("system", "points", "level", "advice", "reason", "findings")
@@ -208,14 +218,13 @@ def summarise_dataset(name: str, kind: str, tables: Tables) -> tuple[set[str], d
     through, followed = follow_cases(name, tables)
     frames = sum((tables.frames[case] for case in through), Counter[str]())
     own = card_of(kind, tables.cases.values())
-    about = {key: value for key, value in asdict(own).items() if key not in UNSHOWN} | {"citation": own.citation}
     return through, {
         "kind": kind,
         **followed,
         "frames": {key: frames[key] for key in ("taken", "outlined", "ready", "cut")},
         "grades": summarise_grades(tables, through) if tables.graded else None,
         "quarantine": group_problems(tables.problems),
-        "card": about,
+        "card": {key: getattr(own, key) for key in CARD},
         "counts": compare_counts(own.counts, tables, through, followed["cases"]["in"]),
     }
 
