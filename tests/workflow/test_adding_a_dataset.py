@@ -20,7 +20,7 @@ def test_the_toy_of_the_page_goes_through_the_workflow(tmp_path: Path) -> None:
     """Everything the page says is done to a copy of the repository, and the copy is run."""
     copy = tmp_path / "casebook"
     copy.mkdir()
-    for name in ("Snakefile", "rules", "workflow_scripts", "config", "profiles", "envs", "docs"):
+    for name in ("Snakefile", "pyproject.toml", "rules", "workflow_scripts", "config", "profiles", "envs", "docs"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
