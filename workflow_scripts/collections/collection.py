@@ -146,6 +146,7 @@ class Still:
     time_s: float | None = None
     path: str | None = None  # where the still already is a file that can be looked at as it is
     spacing_mm: tuple[float, float] | None = None  # between rows, between columns
+    thickness_mm: float | None = None  # of a slice
     unit: str | None = None  # HU, or None where the values have none
     window: tuple[float, float] | None = None  # the file's own
     inverted: bool = False  # low values are white (MONOCHROME1)

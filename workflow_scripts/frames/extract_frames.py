@@ -65,6 +65,7 @@ def frame_row(case: Mapping[str, Any], spec: Mapping[str, Any], still: Still) ->
         "height": still.image.shape[0],
         "width": still.image.shape[1],
         "spacing_mm": still.spacing_mm,
+        "thickness_mm": still.thickness_mm,
         "image": {"bytes": data, "path": still.path if ready else None},
         "slope": slope,
         "intercept": intercept,
