@@ -65,7 +65,7 @@ def test_cases_in_are_cases_out_and_quarantined(run: Run) -> None:
 
 def test_a_case_that_went_astray_stops(run: Run) -> None:
     write_rows(run.results / "datasets" / "clinic-a" / "quarantine" / "grade_nodules.parquet", [], quarantine.SCHEMA)
-    with pytest.raises(RuntimeError, match=r"clinic-a: 7 cases in are not 2 out \+ 3 quarantined \+ 0 excluded \+ 1 .*astray: 6"):
+    with pytest.raises(RuntimeError, match=r"7 cases in are not 2 out \+ 3 quarantined \+ 0 excluded \+ 1 .*astray: 6"):
         run.report()
 
 

@@ -11,8 +11,10 @@ import yaml
 
 from workflow_scripts.configuration import first_fault
 from workflow_scripts.provenance import ROOT
+from workflow_scripts.write_datasets_page import page
 
-PAGES = [ROOT / name for name in ("README.md", "config/README.md", "results/README.md", "CONTRIBUTING.md")]
+NAMES = ("README.md", "config/README.md", "results/README.md", "CONTRIBUTING.md", "docs/datasets.md")
+PAGES = [ROOT / name for name in NAMES]
 RULES = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -94,3 +96,7 @@ def test_the_citation_names_the_version() -> None:
     assert project
     assert citation["version"] == project[1]
     assert f"## [{project[1]}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_data_sets_says_what_the_cards_say() -> None:
+    assert (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8") == page(), "run `make docs`"

@@ -7,12 +7,44 @@ import argparse
 import hashlib
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from workflow_scripts.collections.collection import PHANTOM_MARK, phantom_mark
 from workflow_scripts.demo import cineclip, ddti, guide
+from workflow_scripts.demo.chexpert import write_chexpert
+from workflow_scripts.demo.echonet_dynamic import write_echonet_dynamic
+from workflow_scripts.demo.masked_stills import write_image_folder, write_tg3k, write_tn3k
+from workflow_scripts.demo.mura import write_mura
 
-SETS = ("thyroid-cineclip", "thyroid-guide", "ddti")
+
+def write_thyroid_cineclip(root: Path, seed: int) -> None:
+    """Write the twin of Stanford's HDF5."""
+    cineclip.write_cineclip_hdf5(root, cineclip.demo_cases(seed), seed=seed)
+
+
+def write_thyroid_guide(root: Path, seed: int) -> None:
+    """Write the same kind in the layout of the thyroid guide."""
+    guide.write_cineclip_guide(root, guide.demo_cases(), seed=seed)
+
+
+def write_ddti(root: Path, seed: int) -> None:
+    """Write the twin of DDTI."""
+    ddti.write_ddti(root, ddti.demo_cases(), seed=seed)
+    ddti.spoil_demo(root)
+
+
+SETS: dict[str, Callable[[Path, int], None]] = {
+    "chexpert": write_chexpert,
+    "ddti": write_ddti,
+    "echonet-dynamic": write_echonet_dynamic,
+    "mura": write_mura,
+    "pictures": write_image_folder,
+    "tg3k": write_tg3k,
+    "thyroid-cineclip": write_thyroid_cineclip,
+    "thyroid-guide": write_thyroid_guide,
+    "tn3k": write_tn3k,
+}
 RECIPE = ".recipe"
 """Empty while the folder is being written; then the hash of the generator and the `sha256sum` of every file."""
 
@@ -32,10 +64,8 @@ def make_demo_data(out: Path, seed: int = 0) -> bool:
         return False
     beside = out / ".partial"
     shutil.rmtree(beside, ignore_errors=True)
-    cineclip.write_cineclip_hdf5(beside / "thyroid-cineclip", cineclip.demo_cases(seed), seed=seed)
-    guide.write_cineclip_guide(beside / "thyroid-guide", guide.demo_cases(), seed=seed)
-    ddti.write_ddti(beside / "ddti", ddti.demo_cases(), seed=seed)
-    ddti.spoil_demo(beside / "ddti")
+    for name, write in SETS.items():
+        write(beside / name, seed)
     for name in SETS:
         (beside / name / PHANTOM_MARK).write_text(phantom_mark(beside / name))
     recipe.write_text("")
@@ -51,7 +81,7 @@ def make_demo_data(out: Path, seed: int = 0) -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description="Make the demo's synthetic data sets.")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the three data sets go")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the data sets go")
     out = parser.parse_args(argv).out
     try:
         written = make_demo_data(out)
@@ -60,13 +90,9 @@ def main(argv: list[str] | None = None) -> int:
     if not written:
         print(f"{out} is up to date")
         return 0
-    nodules, patients = cineclip.demo_cases(), guide.demo_cases()
-    clips = [case for case in nodules if case.has_clip]
-    print(
-        f"thyroid-cineclip  {len(nodules)} nodules, {len(clips)} clips, {sum(case.n_frames for case in clips)} frames"
-    )
-    print(f"thyroid-guide     {len(patients)} patients, {sum(case.n_frames for case in patients)} frames")
-    print(f"ddti              {len(ddti.demo_cases())} cases, {len(list((out / 'ddti').glob('*.jpg')))} pictures")
+    for name in SETS:
+        files = [path for path in (out / name).rglob("*") if path.is_file()]
+        print(f"{name:<17} {len(files):>4} files, {sum(path.stat().st_size for path in files) / 1e6:.1f} MB")
     return 0
 
 

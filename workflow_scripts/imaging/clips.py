@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 
 class UnreadableClip(ValueError):
@@ -29,12 +30,16 @@ def read_clip(path: Path) -> Iterator[tuple[int, float | None, np.ndarray]]:
                 raise UnreadableClip("it holds no video")
             stream = container.streams.video[0]
             stream.thread_count = 1
+            if stream.codec_context is None:
+                raise UnreadableClip("its codec is not known")
+            stream.codec_context.options = {"err_detect": "explode"}  # what is damaged is not mended with guesses
+            reformatter = VideoReformatter()  # one for the clip: a new one for each frame takes as long as decoding
             claimed, start = stream.frames, None
             for number, frame in enumerate(container.decode(stream)):
                 start = frame.time if start is None else start
                 time = None if frame.time is None or start is None else frame.time - start
                 grey = frame.format.name.startswith("gray")
-                yield number, time, frame.to_ndarray(format="gray" if grey else "rgb24")
+                yield number, time, reformatter.reformat(frame, format="gray" if grey else "rgb24").to_ndarray()
     except (av.FFmpegError, OSError) as error:
         after = f" after frame {number}" if number >= 0 else ""
         raise UnreadableClip(f"it does not decode{after} ({error.strerror})") from None
