@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="a lean environment has no torch")
+torch = pytest.importorskip("torch", reason="a lean environment has no torch")
 
 from tests.unit.test_train_model import SPEC, scan
 from workflow_scripts.imaging.stills import decode_picture, encode_png
-from workflow_scripts.segment.network import save_network
-from workflow_scripts.segment.predict_masks import Predictor, describe_mask, predict_masks, to_frame, unseen
+from workflow_scripts.segment.network import build_network, save_network
+from workflow_scripts.segment.predict_masks import Predictor, describe_mask, predict_masks, quicken, to_frame, unseen
 from workflow_scripts.segment.train_model import Trainer
 from workflow_scripts.tables import inputs, masks
 from workflow_scripts.tables.table import read_rows, write_rows
@@ -42,6 +42,27 @@ def test_nodules_are_labelled_largest_first_and_only_inside_the_field() -> None:
     empty = describe_mask(np.zeros((100, 100), np.float32), field)
     assert empty["mean_probability"] is None
     assert empty["entropy"] == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape"),
+    [("Unet", (64, 96)), ("Unet", (70, 50)), ("UnetPlusPlus", (64, 96)), ("Linknet", (64, 96))],
+)
+def test_a_quickened_network_comes_to_the_same(architecture: str, shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = build_network(architecture, "resnet18", None).eval()
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:  # as after training: a fresh norm changes nothing
+        norm.running_mean.normal_(0, 0.1)
+        norm.running_var.uniform_(0.5, 1.5)
+        torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
+        torch.nn.init.normal_(norm.bias, 0, 0.1)
+    picture = torch.randn(1, 1, *shape)
+    with torch.inference_mode():
+        before = network(picture)
+        after = quicken(network)(picture)
+    assert torch.allclose(before, after, atol=1e-3 * float(before.std()))
+    assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()) < len(norms) / 2
 
 
 def test_only_who_was_held_out_is_predicted() -> None:

@@ -1,8 +1,6 @@
 """The network: built by name, kept as safetensors with what it is and what it was trained on, run on any processor."""
 
-import copy
 import os
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +8,6 @@ import segmentation_models_pytorch as smp
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from workflow_scripts.command import Refusal
 from workflow_scripts.files import write_beside
@@ -121,54 +116,6 @@ def channels_last(network: torch.nn.Module) -> torch.nn.Module:
     """Return the network with its weights laid out as processors convolve fastest; numbers stay the same."""
     moved: torch.nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
-
-
-class DoublingBlock(torch.nn.Module):
-    """A block of a U-Net's decoder that computes the same in fewer steps.
-
-    A 3 x 3 convolution of a picture doubled by its nearest neighbours is one transposed convolution of the small
-    picture: 4 products a pixel, not 9, and neither the doubled picture nor the joined one is written.
-    """
-
-    def __init__(self, block: torch.nn.Module, channels: int) -> None:
-        """Take a block without norms, of which the first `channels` come from below, the others from the encoder."""
-        super().__init__()
-        self.block = block
-        weight = block.conv1[0].weight.detach()
-        from_below = weight[:, :channels].flip(2, 3).transpose(0, 1)
-        from_below = functional.avg_pool2d(from_below, 2, stride=1, padding=1, divisor_override=1)  # doubling: 2 x 2 ones
-        self.register_buffer("from_below", from_below.contiguous(memory_format=torch.channels_last))
-        self.register_buffer("across", weight[:, channels:].contiguous(memory_format=torch.channels_last))
-
-    def forward(self, below: torch.Tensor, height: int, width: int, skip_connection: torch.Tensor | None) -> torch.Tensor:
-        """Return the block's features (n, c, height, width)."""
-        if (height, width) != (2 * below.shape[2], 2 * below.shape[3]):  # odd sizes do not double
-            return self.block(below, height, width, skip_connection)
-        found = functional.conv_transpose2d(below, self.from_below, self.block.conv1[0].bias, stride=2, padding=1)
-        if skip_connection is not None and self.across.shape[1]:
-            found += functional.conv2d(skip_connection, self.across, padding=1)
-        return self.block.conv2(found.relu_())
-
-
-def quickened(network: torch.nn.Module) -> torch.nn.Module:
-    """Return a network for prediction that computes the same, but for rounding, in fewer steps.
-
-    Norms are folded into the convolutions before them, in blocks that are known to run in the order they are written;
-    a U-Net's decoder gets blocks that double and convolve in one. Anything else stays as it is.
-    """
-    quick = copy.deepcopy(network).eval()
-    for module in list(quick.modules()):
-        in_order = type(module).forward is torch.nn.Sequential.forward
-        if in_order or isinstance(module, (ResNet, BasicBlock, Bottleneck)):
-            for (name, first), (after, second) in pairwise(list(module.named_children())):
-                if type(first) is torch.nn.Conv2d and type(second) is torch.nn.BatchNorm2d:
-                    setattr(module, name, fuse_conv_bn_eval(first, second))
-                    setattr(module, after, torch.nn.Identity())
-    if isinstance(quick, smp.Unet):
-        blocks = quick.decoder.blocks
-        channels = [quick.encoder.out_channels[-1], *(block.conv2[0].out_channels for block in blocks)]
-        quick.decoder.blocks = torch.nn.ModuleList(map(DoublingBlock, blocks, channels))
-    return channels_last(quick)
 
 
 def _same_shapes(network: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> bool:

@@ -1,18 +1,31 @@
 """Segment one chunk of inputs with a model that has never seen their patients; masks on the frames' own grid."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from segmentation_models_pytorch import Unet
+from segmentation_models_pytorch.encoders.resnet import BasicBlock, Bottleneck, ResNetEncoder
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from workflow_scripts import command
 from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.components import label_nodules
 from workflow_scripts.imaging.stills import decode_picture, encode_png
-from workflow_scripts.segment.network import as_batch, be_deterministic, best_device, load_network, mixed_precision
+from workflow_scripts.segment.network import (
+    as_batch,
+    be_deterministic,
+    best_device,
+    channels_last,
+    load_network,
+    mixed_precision,
+)
 from workflow_scripts.tables import folds, masks
 from workflow_scripts.tables.table import RowWriter, read_rows, stream_rows
 
@@ -50,6 +63,59 @@ def unseen(rows: Iterator[dict[str, Any]], fold: str, held_out: dict[str, int]) 
             yield row
 
 
+class DoublingBlock(torch.nn.Module):
+    """A block of a U-Net's decoder that comes to the same in fewer steps.
+
+    A 3 x 3 convolution of features that nearest neighbours have doubled is one transposed convolution of the small
+    features: 4 products where there were 9, and neither the doubled nor the joined features are written.
+    """
+
+    block: Any
+    below: torch.Tensor
+    across: torch.Tensor
+
+    def __init__(self, block: Any, channels: int) -> None:
+        """Take a block without norms: `channels` of its features come from below, the others from the encoder."""
+        super().__init__()
+        self.block = block
+        weight = block.conv1[0].weight.detach()
+        below = weight[:, :channels].flip(2, 3).transpose(0, 1)
+        below = functional.avg_pool2d(below, 2, stride=1, padding=1, divisor_override=1)  # sums over what is doubled
+        self.register_buffer("below", below)
+        self.register_buffer("across", weight[:, channels:])
+
+    def forward(
+        self, features: torch.Tensor, height: int, width: int, skip_connection: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return features (n, c, height, width)."""
+        if (height, width) != (2 * features.shape[2], 2 * features.shape[3]):  # an odd size is not doubled
+            return self.block(features, height, width, skip_connection)
+        found = functional.conv_transpose2d(features, self.below, self.block.conv1[0].bias, stride=2, padding=1)
+        if skip_connection is not None and self.across.shape[1]:
+            found += functional.conv2d(skip_connection, self.across, padding=1)
+        return self.block.conv2(found.relu_())
+
+
+def quicken(network: torch.nn.Module) -> torch.nn.Module:
+    """Return the network, changed to come to the same (but for rounding) in fewer steps.
+
+    Norms are folded into the convolutions before them where modules surely run in the order in which they stand; the
+    decoder of a U-Net gets blocks that double and convolve at once. Everything else stays as it is.
+    """
+    for module in list(network.modules()):
+        in_order = type(module).forward is torch.nn.Sequential.forward
+        if in_order or isinstance(module, (ResNetEncoder, BasicBlock, Bottleneck)):
+            for (conv, one), (norm, next_one) in pairwise(list(module.named_children())):
+                if type(one) is torch.nn.Conv2d and type(next_one) is torch.nn.BatchNorm2d:
+                    setattr(module, conv, fuse_conv_bn_eval(one, next_one))
+                    setattr(module, norm, torch.nn.Identity())
+    if isinstance(network, Unet):
+        blocks = network.decoder.blocks
+        channels = [network.encoder.out_channels[-1], *(block.conv2[0].out_channels for block in blocks)]
+        network.decoder.blocks = torch.nn.ModuleList(map(DoublingBlock, blocks, channels))
+    return channels_last(network)
+
+
 class Predictor:
     """A network ready to predict: loaded once, batches of one size, the processor's own fast path."""
 
@@ -58,7 +124,7 @@ class Predictor:
         be_deterministic(0, threads)
         self.device = best_device()
         self.precision = mixed_precision(self.device)
-        self.network = load_network(weights, sha256).to(self.device)
+        self.network = quicken(load_network(weights, sha256)).to(self.device)
 
     @torch.inference_mode()
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
@@ -87,17 +153,25 @@ def predict_masks(
     inputs: Path, held_out: dict[str, int], predictor: Predictor, model: str, fold: str, out: Path
 ) -> int:
     """Write the masks of one chunk, and return how many frames were predicted."""
+
+    def masked(row: dict[str, Any], probability: np.ndarray) -> dict[str, Any]:
+        field = decode_picture(row["field"]["bytes"]) > 0
+        on_frame = to_frame(probability, np.array(row["affine"]), field.shape)
+        about = {"frame_id": row["frame_id"], "case_id": row["case_id"], "model": model, "fold": fold}
+        return about | describe_mask(on_frame, field)
+
     count = 0
     columns = ["frame_id", "case_id", "image", "affine", "field"]
-    with write_beside(out) as beside, RowWriter(beside, masks.SCHEMA) as writer:
+    with (
+        write_beside(out) as beside,
+        RowWriter(beside, masks.SCHEMA) as writer,
+        ThreadPoolExecutor(torch.get_num_threads()) as pool,
+    ):
         for rows in batched(unseen(stream_rows(inputs, columns), fold, held_out)):
-            pictures = np.stack([decode_picture(row["image"]["bytes"]) for row in rows])
-            for row, probability in zip(rows, predictor.probabilities(pictures), strict=True):
-                field = decode_picture(row["field"]["bytes"]) > 0
-                on_frame = to_frame(probability, np.array(row["affine"]), field.shape)
-                about = {"frame_id": row["frame_id"], "case_id": row["case_id"], "model": model, "fold": fold}
-                writer.write(about | describe_mask(on_frame, field))
-                count += 1
+            pictures = np.stack(list(pool.map(decode_picture, (row["image"]["bytes"] for row in rows))))
+            for found in pool.map(masked, rows, predictor.probabilities(pictures)):
+                writer.write(found)
+            count += len(rows)
     return count
 
 
