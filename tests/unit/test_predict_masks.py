@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="a lean environment has no torch")
+pytest.importorskip("torch", reason="a lean environment has no torch")
+
+import torch
 
 from tests.unit.test_train_model import SPEC, scan
 from workflow_scripts.imaging.stills import decode_picture, encode_png
