@@ -53,7 +53,7 @@ def test_nodules_are_labelled_largest_first_and_only_inside_the_field() -> None:
 def test_a_quickened_network_comes_to_the_same(architecture: str, shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     network = build_network(architecture, "resnet18", None).eval()
-    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    norms: list[Any] = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:  # as after training: a fresh norm changes nothing
         norm.running_mean.normal_(0, 0.1)
         norm.running_var.uniform_(0.5, 1.5)
