@@ -64,7 +64,7 @@ rule write_report:
 rule write_citations:
     """Write what to cite and whom to acknowledge, of exactly the data sets that were used."""
     input:
-        cases=expand("<results>/datasets/{dataset}/cases.parquet", dataset=DATASETS),
+        cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
     output:
         text="<results>/report/CITATIONS.md",
         bibtex="<results>/report/CITATIONS.bib",

@@ -11,7 +11,9 @@ from tests.fixtures import write_ddti_case
 from tests.workflow.conftest import Lab
 
 LOOKING_AGAIN = Counter(index_cases=1, plan_chunks=1)
-GATHERED = Counter(match_scenarios=1, grade_nodules=1, write_scenarios=1, write_report=1, record_provenance=1)
+GATHERED = Counter(
+    match_scenarios=1, grade_nodules=1, write_scenarios=1, write_report=1, write_citations=1, record_provenance=1
+)
 AFTER = ("write_scenarios", "write_report", "record_provenance")
 ONE_CHUNK = Counter(extract_frames=1, preprocess_frames=1)
 

@@ -135,7 +135,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(lab: Lab, finished:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (lab.place / "results" / "report").exists()
+    assert not (lab.place / "results" / "report" / "index.html").exists()
     assert "LockException" in lab.run().stdout
     assert lab.run("--unlock").returncode == 0
     lab.ran()

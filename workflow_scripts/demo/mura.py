@@ -46,7 +46,7 @@ STUDIES: tuple[tuple[str, str, int, tuple[tuple[bool, int], ...]], ...] = (
     ("train", "ELBOW", 4, ((True, 1),)),
     ("train", "HAND", 5, ((False, 1),)),
     ("train", "FINGER", 6, ((True, 1),)),
-    ("train", "HUMERUS", 7, ((False, 1),)),
+    ("train", "HUMERUS", 7, ((False, 1), (True, 1))),
     ("valid", "WRIST", 8, ((False, 1),)),
     ("valid", "FOREARM", 9, ((True, 1),)),
     ("valid", "HAND", 2, ((True, 1),)),

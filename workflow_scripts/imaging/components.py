@@ -23,9 +23,9 @@ def label_nodules(mask: np.ndarray, min_area: int) -> np.ndarray:
     n, parts, stats, _ = cv2.connectedComponentsWithStats((mask != 0).astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     kept = [part for part in range(1, n) if areas[part] >= min_area]
-    # Where a part is first met decides among equals, whatever order the library counts in.
-    first = dict(zip(*np.unique(parts, return_index=True), strict=True))
-    kept.sort(key=lambda part: (-int(areas[part]), int(first[part])))
+    # The bounding box decides among equals, whatever order the library counts in: no two parts have the same.
+    box = [cv2.CC_STAT_TOP, cv2.CC_STAT_LEFT, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]
+    kept.sort(key=lambda part: (-int(areas[part]), *stats[part, box].tolist()))
     labels = np.zeros(n, np.uint8)
     labels[kept[:255]] = np.arange(1, len(kept[:255]) + 1)
     return labels[parts]

@@ -125,6 +125,9 @@ class Predictor:
         self.device = best_device()
         self.precision = mixed_precision(self.device)
         self.network = quicken(load_network(weights, sha256)).to(self.device)
+        for module in self.network.modules():
+            if type(module) in (torch.nn.Conv2d, DoublingBlock):
+                module.to(self.precision)  # once; autocast would do it for each batch
 
     @torch.inference_mode()
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
