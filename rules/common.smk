@@ -93,7 +93,7 @@ def spec(rule):
                 "summarise_scores": lambda: SCORED | {"gates": config["gates"], "seed": config["split"]["seed"]},
                 "flag_cases": lambda: SCORED | {"gates": config["gates"]},
                 "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
-                "write_report": lambda: {"kinds": KINDS, "limit": config["limit"]} | SCORED,
+                "write_report": lambda: {"kinds": KINDS, "limit": config["limit"], "stages": STAGES} | SCORED,
                 "write_citations": lambda: KINDS,
                 "record_provenance": lambda: {
                     "config": config,
@@ -175,10 +175,10 @@ def say_where_to_look():
 
 
 def say_what_to_do():
-    """Say once more, below all that Snakemake prints, the one line of each command that refused."""
+    """Say once more, below all that Snakemake prints, what each command said that refused; it is the end of its log."""
     for path in Path(RESULTS, "logs").rglob("*.log"):
-        lines = (
-            path.read_text(encoding="utf-8", errors="replace").splitlines() if path.stat().st_mtime >= STARTED else []
-        )
-        print(*("\n" + line for line in lines if line.startswith("casebook: ")), sep="", end="", file=sys.stderr)
+        if path.stat().st_mtime >= STARTED:
+            text = "\n" + path.read_text(encoding="utf-8", errors="replace")
+            _, refused, why = text.partition("\ncasebook: ")
+            print(refused + why.rstrip(), end="", file=sys.stderr)
     print(file=sys.stderr)

@@ -6,6 +6,7 @@ REQUIRED INPUTS:
     <results>/model/folds.parquet, where a model is trained
 OUTPUTS:
     <results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet
+    <results>/datasets/{dataset}/calcium/{chunk}.parquet, of data sets with outlined calcium
     <results>/review/scores.json
     <results>/review/flags.parquet
 """
@@ -83,3 +84,26 @@ rule flag_cases:
     shell:
         "python -m workflow_scripts.metrics.flag_cases"
         " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --flags {output.flags:q} &> {log:q}"
+
+
+rule score_calcium:
+    """Score the calcium of one chunk from the masks that readers drew."""
+    input:
+        frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
+        chunk="<results>/datasets/{dataset}/chunks/{chunk}.parquet",
+    output:
+        calcium="<results>/datasets/{dataset}/calcium/{chunk}.parquet",
+    log:
+        "<logs>/score_calcium/{dataset}/{chunk}.log",
+    benchmark:
+        "<benchmarks>/score_calcium/{dataset}/{chunk}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("metrics.score_calcium"),
+    message:
+        "Scoring the calcium of {wildcards.dataset}, chunk {wildcards.chunk}"
+    shell:
+        "python -m workflow_scripts.metrics.score_calcium"
+        " --frames {input.frames:q} --chunk {input.chunk:q} --calcium {output.calcium:q} &> {log:q}"

@@ -27,6 +27,8 @@ rule write_report:
         preprocessed=indexed("<results>/datasets/{dataset}/quarantine/preprocess_frames/{chunk}.parquet"),
         grades=indexed("<results>/datasets/{dataset}/grades.parquet", STAGES["grade_nodules"]),
         graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet", STAGES["grade_nodules"]),
+        calcium=indexed("<results>/datasets/{dataset}/calcium/{chunk}.parquet", STAGES["score_calcium"]),
+        advice=indexed("<results>/datasets/{dataset}/advice.parquet", STAGES["compare_advice"]),
         review=["<results>/review/scores.json", "<results>/review/flags.parquet"] if SCORED["models"] else [],
         masks=MASKS,
         imported=lambda wildcards: [

@@ -6,6 +6,7 @@ REQUIRED INPUTS:
 OUTPUTS:
     <results>/datasets/{dataset}/grades.parquet
     <results>/datasets/{dataset}/quarantine/grade_nodules.parquet
+    <results>/datasets/{dataset}/advice.parquet, of data sets with a machine's advice
 """
 
 
@@ -28,3 +29,24 @@ rule grade_nodules:
     shell:
         "python -m workflow_scripts.tirads.grade_nodules"
         " --chunks {RESULTS:q}/datasets/{wildcards.dataset}/chunks --grades {output.grades:q} --quarantine {output.quarantine:q} &> {log:q}"
+
+
+rule compare_advice:
+    """Hold what a machine advised against what the physician concluded; who disagrees is to be reviewed."""
+    input:
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
+        grades="<results>/datasets/{dataset}/grades.parquet",
+    output:
+        advice="<results>/datasets/{dataset}/advice.parquet",
+    log:
+        "<logs>/compare_advice/{dataset}.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("tirads.compare_advice"),
+    message:
+        "Comparing advice and conclusions of {wildcards.dataset}"
+    shell:
+        "python -m workflow_scripts.tirads.compare_advice"
+        " --chunks {RESULTS:q}/datasets/{wildcards.dataset}/chunks --grades {input.grades:q} --advice {output.advice:q} &> {log:q}"

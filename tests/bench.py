@@ -1,6 +1,6 @@
 """What the stages cost, against what a user would write instead: prints a table, writes bench.json.
 
-python -m tests.bench [--out FOLDER] [--gigabytes 4]
+python -m tests.bench [--out FILE] [--gigabytes 4] [--images 20000]
 
 Every ratio is between two figures of the same run: these machines are noisy, ratios less so.
 """
@@ -24,6 +24,7 @@ import h5py
 import numpy as np
 from av.video.stream import VideoStream
 
+from tests.bench_index import bench_index, measured, snakemake
 from workflow_scripts.collections.collection import Still
 from workflow_scripts.files import write_beside
 from workflow_scripts.frames.extract_frames import frame_row
@@ -172,36 +173,14 @@ def bench_memory(folder: Path, gigabytes: float) -> Figures:
     command += ["--roots", json.dumps({"stack": str(root)}), "--dataset", "stack"]
     command += ["--spec", json.dumps({"kind": "thyroid-cineclip", "frames": "all"})]
     command += ["--frames", str(folder / "frames.parquet"), "--quarantine", str(folder / "quarantine.parquet")]
-    start_s = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start_s
+    seconds, peak = measured(command)
     return {
         "file, GB": round((root / "dataset.hdf5").stat().st_size / 1e9, 2),
         "frames": n,
         "HDF5 chunk": list(chunk),
-        "exit code": os.waitstatus_to_exitcode(status),
-        "peak memory, GiB": round(usage.ru_maxrss / 2**20, 2),
+        "peak memory, GiB": round(peak, 2),
         "frames per s": round(n / seconds, 1),
     }
-
-
-def snakemake(folder: Path, *arguments: str) -> float:
-    """Run the workflow on the demo's data and return its seconds."""
-    start = time.perf_counter()
-    subprocess.run(
-        [
-            Path(sys.executable).parent / "snakemake",
-            "--snakefile",
-            ROOT / "Snakefile",
-            "--directory",
-            folder,
-            *arguments,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return time.perf_counter() - start
 
 
 def bench_run(folder: Path) -> Figures:
@@ -209,7 +188,7 @@ def bench_run(folder: Path) -> Figures:
     make = [sys.executable, "-m", "workflow_scripts.demo.make_demo_data", "--out", str(folder / "data")]
     subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
     config = ("--configfile", str(ROOT / "config" / "demo.yaml"))
-    whole = snakemake(folder, "--cores", "1", *config)
+    whole, _ = snakemake(folder, *config)
     # One record an output: the outputs of one job share its log.
     jobs = {
         (record["rule"], *record["log"]): record["endtime"] - record["starttime"]
@@ -217,7 +196,7 @@ def bench_run(folder: Path) -> Figures:
         if path.is_file() and (record := json.loads(path.read_text())).get("endtime")
     }
     work = sum(jobs.values())
-    idle = [snakemake(folder, "--cores", "1", *config) for _ in range(3)]
+    idle = [snakemake(folder, *config)[0] for _ in range(3)]
     return {
         "jobs": len(jobs),
         "whole run on one core, s": round(whole, 2),
@@ -232,20 +211,23 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--out", type=Path, default=Path("bench.json"), help="file to write")
     arguments.add_argument("--gigabytes", type=float, default=4, help="size of the synthetic HDF5")
+    arguments.add_argument("--images", type=int, default=20_000, help="pictures to index; CheXpert has 224,316")
     args = arguments.parse_args()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     figures: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"}
     from tests.bench_learning import bench_prediction, bench_training  # torch is not there in a lean environment
 
+    docs = {"memory": bench_memory, "index": bench_index}
     for name, bench in (
         ("extraction", bench_extraction),
         ("memory", lambda folder: bench_memory(folder, args.gigabytes)),
+        ("index", lambda folder: bench_index(folder, args.images)),
         ("run", bench_run),
         ("prediction", bench_prediction),
         ("training", bench_training),
     ):
         with tempfile.TemporaryDirectory() as folder:
-            print(f"\n{name}: {(bench.__doc__ or bench_memory.__doc__ or '').splitlines()[0]}", flush=True)
+            print(f"\n{name}: {(docs.get(name, bench).__doc__ or '').splitlines()[0]}", flush=True)
             figures[name] = result = bench(Path(folder))
         for key, value in result.items():
             shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value

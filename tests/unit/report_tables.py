@@ -146,6 +146,7 @@ class Run:
 
     def __init__(self, folder: Path, plans: dict[str, dict[str, dict[str, Any]]], kinds: dict[str, str]) -> None:
         self.results, self.kinds = folder / "results", kinds
+        self.stages: dict[str, list[str]] = {"score_calcium": [], "compare_advice": []}
         self.scored: dict[str, Any] = {"models": {}, "datasets": {name: [] for name in plans}}
         self.roots = {name: str(folder / "data" / name) for name in plans}
         for name, plan in plans.items():
@@ -180,7 +181,7 @@ class Run:
         page, summary = self.results / name / "index.html", self.results / name / "summary.json"
         asked = {"roots": canonical_json(self.roots), "scenarios": self.table, "page": page, "summary": summary}
         asked |= {"review": self.results / "review", "models": self.results / "model"}
-        spec = {"kinds": self.kinds, "limit": None} | self.scored
+        spec = {"kinds": self.kinds, "limit": None, "stages": self.stages} | self.scored
         write_report.main(self._arguments(spec=canonical_json(spec), **asked))
         return page.read_text(encoding="utf-8"), json.loads(summary.read_text(encoding="utf-8"))
 

@@ -1,5 +1,6 @@
 """Preprocessing: the field alone, one size, the way back, and every step switchable."""
 
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,28 @@ import numpy as np
 import pytest
 
 from tests.fixtures import scan
+from workflow_scripts.command import Refusal
+from workflow_scripts.configuration import first_fault
+from workflow_scripts.imaging import text
+from workflow_scripts.imaging.dicom_frames import read_frames
 from workflow_scripts.imaging.stills import decode_picture, encode_png
-from workflow_scripts.preprocess.preprocess_frames import prepare_frame, preprocess_frames
+from workflow_scripts.preprocess import preprocess_frames as command
+from workflow_scripts.preprocess.preprocess_frames import TextSuspected, prepare_frame, preprocess_frames
+from workflow_scripts.provenance import canonical_json
 from workflow_scripts.tables import frames, inputs
 from workflow_scripts.tables.table import read_rows, write_rows
 
 SPEC: dict[str, Any] = {
     "field_of_view": True,
     "overlays": True,
+    "text": "off",
     "speckle": "median",
     "contrast": "clahe",
     "size": [96, 128],
 }
+SEARCHED = SPEC | {"text": "rapidocr"}
 PLAIN = SPEC | {"overlays": False, "speckle": "none", "contrast": "none"}
+installed = pytest.mark.skipif(not text.available(), reason="rapidocr and onnxruntime are not installed: optional")
 
 
 def test_scanner_text_outside_the_field_is_gone_and_the_nodule_is_whole() -> None:
@@ -100,3 +110,61 @@ def test_a_still_that_is_a_file_is_read_from_the_data_set(tmp_path: Path) -> Non
     preprocess_frames(tmp_path / "frames.parquet", "d", tmp_path, SPEC, tmp_path / "inputs.parquet")
     (made,) = read_rows(tmp_path / "inputs.parquet", inputs.SCHEMA)
     assert (decode_picture(made["image"]["bytes"]) == prepare_frame(picture, mask, SPEC).image).all()
+
+
+def named(picture: np.ndarray) -> np.ndarray:
+    """Return the picture in colour with a name in yellow over the tissue: all of it is erased as an overlay."""
+    colour = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+    return cv2.putText(colour, "GARCIA MARIA", (90, 130), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 230, 0), 1, cv2.LINE_AA)
+
+
+@installed
+def test_a_frame_with_words_in_its_field_is_quarantined_where_that_is_asked_for(tmp_path: Path) -> None:
+    picture, mask = scan(0, (240, 320))
+    rows = [row("1", 0, named(picture), mask), row("1", 1, picture, mask), row("2", 0, named(picture), None)]
+    write_rows(tmp_path / "frames.parquet", rows, frames.SCHEMA)
+    files = tmp_path / "frames.parquet", "d", tmp_path
+    assert preprocess_frames(*files, SPEC, tmp_path / "inputs.parquet") == []
+    lost = preprocess_frames(*files, SEARCHED, tmp_path / "inputs.parquet")
+    assert [(problem["case_id"], problem["status"], problem["file"]) for problem in lost] == [
+        ("1", "partial", "frame 1"),
+        ("2", "quarantined", "frame 1"),
+    ]
+    assert lost[0]["reason"].startswith("text is suspected in the picture: at x ")
+    assert "GARCIA" not in repr(lost).upper(), "the reason quotes what it keeps out"
+    assert [made["frame_id"] for made in read_rows(tmp_path / "inputs.parquet", inputs.SCHEMA)] == ["1/1"]
+
+
+@installed
+def test_a_film_is_searched_up_to_its_edges() -> None:
+    film = cv2.putText(scan(0, (240, 320))[0], "PORTABLE", (5, 235), cv2.FONT_HERSHEY_SIMPLEX, 0.55, 255, 1)
+    prepare_frame(film, None, SEARCHED)  # as ultrasound it is cut off
+    with pytest.raises(TextSuspected):
+        prepare_frame(film, None, SEARCHED, ultrasound=False)
+
+
+@installed
+@pytest.mark.parametrize("name", ["examples_palette", "OBXXXX1A_2frame", "US1_UNCR"])
+def test_scanner_text_that_the_field_lets_through_is_caught_in_real_samples(samples: Path, name: str) -> None:
+    image = next(read_frames(samples / "dicom" / f"{name}.dcm"))
+    assert prepare_frame(image, None, SPEC).field.any()
+    with pytest.raises(TextSuspected):
+        prepare_frame(image, None, SEARCHED)
+
+
+def test_a_search_that_is_not_installed_stops_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(text, "version", missing)
+    write_rows(tmp_path / "frames.parquet", [row("1", 0, scan(0, (240, 320))[0], None)], frames.SCHEMA)
+    roots, spec = canonical_json({"d": str(tmp_path)}), canonical_json(SEARCHED)
+    asked = f"--frames {tmp_path}/frames.parquet --dataset d --inputs {tmp_path}/i --quarantine {tmp_path}/q".split()
+    with pytest.raises(Refusal, match="preprocess.text: rapidocr is asked for and not installed; install the group"):
+        command.main([*asked, "--roots", roots, "--spec", spec])
+    assert not (tmp_path / "i").exists()
+
+
+def test_off_without_quotes_is_refused() -> None:
+    fault = first_fault("config.schema.json", {"preprocess": {"text": False}})
+    assert fault == "preprocess.text: False is not one of ['off', 'rapidocr']"

@@ -13,8 +13,8 @@ from tests.unit.report_tables import CLIPS, HOSTILE, KINDS, STILLS, Run, row
 from workflow_scripts.report import record_provenance
 from workflow_scripts.report.draw_frames import outlines, pick_rows, spread
 from workflow_scripts.report.summarise import group_problems, why_undetermined
-from workflow_scripts.tables import cases, frames, inputs, quarantine
-from workflow_scripts.tables.table import RowWriter, write_rows
+from workflow_scripts.tables import advice, calcium, cases, frames, inputs, quarantine
+from workflow_scripts.tables.table import RowWriter, read_rows, write_rows
 
 
 @pytest.fixture
@@ -141,10 +141,14 @@ def test_provenance_holds_no_path_case_or_name(run: Run, tmp_path: Path) -> None
         "kind": "ddti",
         "accept": ["case-1234"],
         "groups": "/home/somebody/groups.csv",
+        "masks": "/home/somebody/masks",
+        "exclude": {"patients": ["case-1234", "somebody"]},
     }
     config = {
         "datasets": {"clinic-a": own, "clips": {"root": run.roots["clips"], "kind": "thyroid-cineclip"}},
         "scenarios": {"templates": ["/home/somebody/own.yaml"], "update": None, "seed": 0},
+        "model": {"weights": "/home/somebody/own.safetensors", "epochs": 3},
+        "split": {"given": "/home/somebody/split.csv", "folds": 5},
     }
     recorded = run.provenance(config)
     text = json.dumps(recorded)
@@ -152,7 +156,7 @@ def test_provenance_holds_no_path_case_or_name(run: Run, tmp_path: Path) -> None
     for secret in (str(tmp_path), "somebody", "case-1234", '"1234"', "7/1", platform.node()):
         assert secret not in text
     assert recorded["configuration"]["datasets"]["clinic-a"] == {
-        "root": "clinic-a", "kind": "ddti", "accept": 1, "groups": "groups.csv",
+        "root": "clinic-a", "kind": "ddti", "accept": 1, "groups": "groups.csv", "masks": "masks", "exclude": {"patients": 2},
     }  # fmt: skip
     assert recorded["datasets"]["clinic-a"]["cases"] == 6
     assert recorded["scenarios"]["scenario_020"] == {
@@ -221,3 +225,41 @@ def test_reasons_that_differ_in_figures_are_one_group() -> None:
 def test_reasons_without_the_figures_of_a_case(level: str | None, size_mm: list | None, expected: str) -> None:
     grade = {"system": "ACR 2017", "level": level, "reason": "ACR 2017: shape is not known; others add up to 3 points"}
     assert why_undetermined(grade, size_mm) == expected
+
+
+def test_calcium_and_advice_are_shown_of_the_sets_that_have_them(run: Run) -> None:
+    assert not {"calcium", "advice"} & set(Page(run.report()[0]).ids)
+    run.stages = {"score_calcium": ["clips"], "compare_advice": ["clinic-a"]}
+    clips, clinic = (run.results / "datasets" / name for name in ("clips", "clinic-a"))
+    scored = [
+        {"case_id": "7", "agatston": 12.5, "category": "11-100", "agatston_given": 480.0, "category_given": ">400"},
+        {"case_id": "1234", "reason": f"nobody outlined its calcium {HOSTILE}"},
+    ]
+    for path in (clips / "chunks").glob("*.parquet"):
+        mine = [row(calcium.SCHEMA, **one) for one in scored if one["case_id"] in path_cases(path)]
+        write_rows(clips / "calcium" / path.name, mine, calcium.SCHEMA)
+    sides = {"ai_says": "malignant", "physician_says": "benign", "ai_advice": HOSTILE, "physician_conclusion": "良性"}
+    compared = [
+        {"case_id": "1", "agree": False, "review": 1, "reason": "AI: malignant; physician: benign"} | sides,
+        {"case_id": "2", "agree": None, "reason": "not compared"},
+        {"case_id": "4", "agree": True, "reason": "of a case that did not get through"},
+    ]
+    write_rows(clinic / "advice.parquet", [row(advice.SCHEMA, **one) for one in compared], advice.SCHEMA)
+    page, summary = run.report()
+    found = summary["datasets"]["clips"]["calcium"]
+    assert (found["cases"], found["scored"], found["stated"]) == (2, 1, 1)
+    assert {each["category"]: (each["scored"], each["stated"]) for each in found["categories"]} == {
+        "0": (0, 0), "1-10": (0, 0), "11-100": (1, 0), "101-400": (0, 0), ">400": (0, 1),
+    }  # fmt: skip
+    told = summary["datasets"]["clinic-a"]["advice"]
+    assert {key: told[key] for key in ("cases", "agree", "disagree", "contradict", "not_compared")} == {
+        "cases": 2, "agree": 0, "disagree": 1, "contradict": 1, "not_compared": 1,
+    }  # fmt: skip
+    assert [each["case_id"] for each in told["review"]] == ["1"]
+    assert {"calcium", "advice"} <= set(Page(page).ids)
+    assert "良性" in Page(page).text
+    assert HOSTILE not in page
+
+
+def path_cases(path: Path) -> set[str]:
+    return {each["case_id"] for each in read_rows(path, cases.SCHEMA)}

@@ -13,7 +13,14 @@ from workflow_scripts.configuration import first_fault
 from workflow_scripts.provenance import ROOT
 from workflow_scripts.write_datasets_page import page
 
-NAMES = ("README.md", "config/README.md", "results/README.md", "CONTRIBUTING.md", "docs/datasets.md")
+NAMES = (
+    "README.md",
+    "config/README.md",
+    "results/README.md",
+    "CONTRIBUTING.md",
+    "docs/datasets.md",
+    "docs/de-identification.md",
+)
 PAGES = [ROOT / name for name in NAMES]
 RULES = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)
 SVG = "{http://www.w3.org/2000/svg}"

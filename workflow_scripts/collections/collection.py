@@ -163,7 +163,10 @@ class Clip(Protocol):
         """Return how many frames decode."""
 
     def mask_areas(self) -> list[int]:
-        """Return the outlined area of every frame in pixels, 0 where there is none."""
+        """Return the outlined area of every frame in pixels, 0 where there is none.
+
+        Of what nobody outlines, such as a slide, it is the area that makes a frame worth taking.
+        """
 
     def read(self, indices: Collection[int] | None = None) -> Iterator[Still]:
         """Yield the frames with these 0-based indices (all by default), ascending.

@@ -158,7 +158,7 @@ def _row(
     table: Path | None,
 ) -> dict[str, Any]:
     """Return the row of a still; `files` are its picture and its masks."""
-    labels = {name: _value(name, text, table) for name, text in line.items() if text and name in TYPES}
+    labels = {name: value_of(name, text, table) for name, text in line.items() if text and name in TYPES}
     spacing = {"spacing_mm": line["spacing_mm"]} if line.get("spacing_mm") else {}
     if spacing and not (re.fullmatch(r"\d+(\.\d+)?", spacing["spacing_mm"]) and 0 < float(spacing["spacing_mm"]) < 10):
         where = table.name if table else ""
@@ -180,8 +180,14 @@ def _row(
     } | labels
 
 
-def _value(name: str, text: str, table: Path | None) -> Any:
-    """Return a label as its column has it."""
+def value_of(name: str, text: str, table: Path | None) -> Any:
+    """Return a label as its column has it.
+
+    Raises
+    ------
+    Unusable
+        When the column does not take it.
+    """
     try:
         value = text.lower() if name in WORDS else pa.scalar(READ[TYPES[name]](text), TYPES[name]).as_py()
     except (ValueError, KeyError, OverflowError):

@@ -12,10 +12,15 @@ from pathlib import Path
 
 from workflow_scripts.collections.collection import PHANTOM_MARK, phantom_mark
 from workflow_scripts.demo import cineclip, ddti, guide
+from workflow_scripts.demo.brain_mets_lung import write_brain_mets_lung
 from workflow_scripts.demo.chexpert import write_chexpert
+from workflow_scripts.demo.coca import write_coca
+from workflow_scripts.demo.dicom_folder import write_dicom_folder
 from workflow_scripts.demo.echonet_dynamic import write_echonet_dynamic
 from workflow_scripts.demo.masked_stills import write_image_folder, write_tg3k, write_tn3k
 from workflow_scripts.demo.mura import write_mura
+from workflow_scripts.demo.sinoct import write_sinoct
+from workflow_scripts.demo.thyroid_table import write_thyroid_table
 
 
 def write_thyroid_cineclip(root: Path, seed: int) -> None:
@@ -35,14 +40,19 @@ def write_ddti(root: Path, seed: int) -> None:
 
 
 SETS: dict[str, Callable[[Path, int], None]] = {
+    "brain-mets-lung": write_brain_mets_lung,
     "chexpert": write_chexpert,
+    "coca": write_coca,
     "ddti": write_ddti,
+    "dicom-folder": write_dicom_folder,
     "echonet-dynamic": write_echonet_dynamic,
     "mura": write_mura,
     "pictures": write_image_folder,
+    "sinoct": write_sinoct,
     "tg3k": write_tg3k,
     "thyroid-cineclip": write_thyroid_cineclip,
     "thyroid-guide": write_thyroid_guide,
+    "thyroid-table": write_thyroid_table,
     "tn3k": write_tn3k,
 }
 RECIPE = ".recipe"

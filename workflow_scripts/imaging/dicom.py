@@ -24,11 +24,11 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its tracebacks: the e
 ELEMENTS = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID", "InstanceNumber"),
     *("Modality", "BodyPartExamined", "Laterality", "ImageLaterality", "ViewPosition", "ManufacturerModelName"),
-    *("PatientSex", "PatientAge", "StudyDate", "ImageType"),
+    *("PatientSex", "PatientAge", "StudyDate", "ImageType", "BurnedInAnnotation"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
     *(f"{c}PaletteColorLookupTable{part}" for c in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")),
     *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
@@ -44,6 +44,7 @@ NO_PICTURES = {  # they have rows and columns, yet hold labels, doses, measured 
     uid.ParametricMapStorage,
     uid.VLWholeSlideMicroscopyImageStorage,
 }
+MOST_FRAMES = 100_000  # in one file: an hour of ultrasound at 25 a second has 90,000
 Box = tuple[int, int, int, int]
 
 
@@ -100,6 +101,8 @@ def parse_header(file: BinaryIO) -> Dataset:
                 _ = header[tag]
         if not _text(header, "SOPClassUID"):
             raise UnreadableDicom("its header breaks off, or names no SOP class: copy the file again")
+        if count_frames(header) > MOST_FRAMES:
+            raise UnreadableDicom(f"it claims {count_frames(header)} frames: more than {MOST_FRAMES}")
         for told_by in (
             is_picture,
             identifiers,

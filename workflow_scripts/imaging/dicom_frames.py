@@ -69,7 +69,7 @@ def read_frames(path: Path, indices: Iterable[int] | None = None) -> Iterator[np
         compressed = header.file_meta.TransferSyntaxUID.is_encapsulated
         frames = (_compressed if compressed else _native)(file, header, wanted)
         for index in wanted:
-            with refusing(f"frame {index} of 0 to {count - 1} does not decode"):
+            with refusing(f"{f'frame {index} of 0 to {count - 1}' if count > 1 else 'it'} does not decode"):
                 frame, photometric = next(frames)
                 if palette is not None:
                     frame = palette[frame]

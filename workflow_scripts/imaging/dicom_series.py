@@ -66,10 +66,13 @@ def _sort_stack(headers: list[Dataset]) -> SliceStack:
         notes.append("some slices have no position: in the order of InstanceNumber, which may not be that of space")
         return SliceStack(kept, None, notes)
     stack: list[tuple[float, Dataset]] = []
+    sums: dict[int, str] = {}  # of the slices at one place
     for position, k in sorted(placed):
         header = kept[k]
         here = [other for place, other in stack if abs(position - place) < SAME_PLACE_MM]
-        same = next((other for other in here if _pixels_sha256(other) == _pixels_sha256(header)), None)
+        if here:
+            sums = {id(one): sums.get(id(one)) or _pixels_sha256(one) for one in (*here, header)}
+        same = next((other for other in here if sums[id(other)] == sums[id(header)]), None)
         if same is not None:
             notes.append(f"{_name(header)} is a duplicate of {_name(same)}: dropped")
             continue

@@ -13,11 +13,16 @@ from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.field_of_view import FieldNotFound, find_field
 from workflow_scripts.imaging.overlays import remove_overlays
 from workflow_scripts.imaging.stills import decode_picture, encode_png, to_grey
+from workflow_scripts.imaging.text import available, find_text
 from workflow_scripts.imaging.ultrasound import adjust_contrast, reduce_speckle, resize_keeping_aspect
 from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.tables import inputs, quarantine
 from workflow_scripts.tables.quarantine import problem_row
 from workflow_scripts.tables.table import RowWriter, stream_rows, write_rows
+
+
+class TextSuspected(ValueError):
+    """Words seem to be burned into what a picture shows; the message says where, never what they say."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,17 @@ def prepare_frame(
     ------
     FieldNotFound
         When the picture has no ultrasound field.
+    TextSuspected
+        When `text` is not off, and words are found in the field.
     """
     if not ultrasound:
         spec = spec | {"overlays": False, "speckle": "none", "contrast": "none"}
     # Stored in any case: no scenario shows what is outside it.
     field = find_field(image) if ultrasound else np.ones(image.shape[:2], bool)
+    if spec["text"] != "off" and (boxes := find_text(image, field)):
+        first, more = boxes[0], f", and {len(boxes) - 1} more" if len(boxes) > 1 else ""
+        place = f"at x {first.x}, y {first.y}, {first.width} x {first.height} pixels{more}"
+        raise TextSuspected(f"text is suspected in the picture: {place}")
     shown = field if spec["field_of_view"] else np.ones(image.shape[:2], bool)
     overlay = np.zeros(image.shape[:2], bool)
     grey = to_grey(image)
@@ -82,9 +93,11 @@ def preprocess_frames(frames: Path, dataset: str, root: Path, spec: dict[str, An
             mask = decode_picture(frame["mask"]["bytes"]) if frame["mask"] else None
             try:
                 prepared = prepare_frame(image, mask, spec, frame["modality"] == "US")
-            except FieldNotFound as error:
+            except (FieldNotFound, TextSuspected) as error:
                 name = frame["position"] or f"frame {frame['frame_index'] + 1}"
-                lost.append((frame["case_id"], Unusable(name, str(error), "leave the picture out")))
+                seen = isinstance(error, TextSuspected)
+                mend = "look at it: leave it out, or blank the text in a copy" if seen else "leave the picture out"
+                lost.append((frame["case_id"], Unusable(name, str(error), mend)))
                 continue
             usable.add(frame["case_id"])
             writer.write(
@@ -126,6 +139,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--quarantine", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
     log = command.start("preprocess_frames")
+    if args.spec["text"] != "off":
+        if not available():
+            raise command.Refusal(
+                "preprocess.text: rapidocr is asked for and not installed; install the group `text` of pyproject.toml"
+                ' (`make setup` does, the lean lock does not), or write "off" in quotes'
+            )
+        log.info("text: %s", available())
     lost = preprocess_frames(args.frames, args.dataset, Path(args.roots[args.dataset]), args.spec, args.inputs)
     write_rows(args.quarantine, lost, quarantine.SCHEMA)
     for row in lost:

@@ -14,6 +14,7 @@ import h5py
 from workflow_scripts import command
 from workflow_scripts.collections.collection import card, module_name
 from workflow_scripts.files import natural, write_beside
+from workflow_scripts.imaging.text import available
 from workflow_scripts.provenance import ROOT, canonical_json, code_version, file_sha256, sha256
 from workflow_scripts.tables import cases, scenarios
 from workflow_scripts.tables.table import read_rows
@@ -44,6 +45,7 @@ def record_versions() -> dict[str, Any]:
         **{package: version(package) for package in PACKAGES},
         "hdf5": h5py.version.hdf5_version,
         "ffmpeg": {name: ".".join(map(str, number)) for name, number in av.library_versions.items()},
+        "text": available(),
     }
 
 
@@ -75,19 +77,23 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def strip_configuration(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the merged configuration without folders and cases: a path's last part, the number of accepted cases."""
+    """Return the merged configuration without folders, cases and patients: a path's last part, and how many of each."""
 
     def last_part(path: str | None) -> str | None:
         return path and Path(path).name
 
     datasets = {}
     for name, own in config["datasets"].items():
-        datasets[name] = own | {key: last_part(own[key]) for key in ("root", "groups") if key in own}
+        datasets[name] = own | {key: last_part(own[key]) for key in ("root", "groups", "masks", "table") if key in own}
         if "accept" in own:
             datasets[name]["accept"] = len(own["accept"])
+        if "exclude" in own:
+            datasets[name]["exclude"] = {what: len(listed) for what, listed in own["exclude"].items()}
     chosen = config["scenarios"]
     paths = {"templates": [last_part(path) for path in chosen["templates"]], "update": last_part(chosen["update"])}
-    return config | {"datasets": datasets, "scenarios": chosen | paths}
+    model = config["model"] | {"weights": last_part(config["model"]["weights"])}
+    split = config["split"] | {"given": last_part(config["split"]["given"])}
+    return config | {"datasets": datasets, "scenarios": chosen | paths, "model": model, "split": split}
 
 
 def record_dataset(folder: Path, kind: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from workflow_scripts.report.draw_frames import data_uri, draw_frames
 from workflow_scripts.report.draw_overlays import draw_overlays
 from workflow_scripts.report.draw_scores import draw_charts
 from workflow_scripts.report.summarise import Tables, read_tables, summarise_dataset, summarise_scenario
+from workflow_scripts.report.summarise_findings import summarise_advice, summarise_calcium
 from workflow_scripts.report.summarise_segmentation import summarise_segmentation
 from workflow_scripts.tables import scenarios
 from workflow_scripts.tables.table import read_rows
@@ -35,7 +36,8 @@ def summarise(datasets: Path, roots: dict[str, str], table: Path, spec: dict[str
     table
         The scenarios; their texts are in scenarios.json beside it.
     spec
-        `kinds`: the kind of each data set; `datasets`: the models that each is scored with.
+        `kinds`: the kind of each data set; `datasets`: the models that each is scored with; `stages`: the data sets
+        that get each of the stages that not every one gets.
     """
     summary: dict[str, Any] = {"datasets": {}}
     pictures: Pictures = {"frames": {}}
@@ -43,6 +45,9 @@ def summarise(datasets: Path, roots: dict[str, str], table: Path, spec: dict[str
     for name, kind in sorted(spec["kinds"].items()):
         tables[name] = read_tables(datasets / name, spec["datasets"][name])
         through, figures = summarise_dataset(name, kind, tables[name])
+        calcium, advice = (name in spec["stages"][stage] for stage in ("score_calcium", "compare_advice"))
+        figures["calcium"] = summarise_calcium(datasets / name, through) if calcium else None
+        figures["advice"] = summarise_advice(datasets / name, through) if advice else None
         drawn = list(draw_frames(datasets / name, Path(roots[name]), through))
         for sample, _ in drawn:
             case = tables[name].cases[sample["case_id"]]

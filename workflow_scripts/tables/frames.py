@@ -15,7 +15,12 @@ SCHEMA = pa.schema(
         column("height", pa.int32(), "rows", "pixel"),
         column("width", pa.int32(), "columns", "pixel"),
         column("spacing_mm", pa.list_(pa.float64()), "row and column spacing; null when not known", "mm"),
-        column("thickness_mm", pa.float64(), "of a slice, as the file says it; null when it does not", "mm"),
+        column(
+            "thickness_mm",
+            pa.float64(),
+            "from slice to slice, by where they lie; else the slice's own; null when not known",
+            "mm",
+        ),
         column("image", IMAGE, "the picture, or the path of the file that is the picture; 16 bits: values"),
         column("slope", pa.float64(), "of 16 bits: value = slope x sample + intercept; null for 8 bits"),
         column("intercept", pa.float64(), "see slope"),

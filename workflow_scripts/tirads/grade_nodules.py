@@ -35,7 +35,7 @@ def grade_case(system: System, case: dict[str, Any]) -> dict[str, Any]:
     Unusable
         When the case states a level of this system that its points do not add up to, or words that it does not have.
     """
-    source = case["sources"][0] if case["source_kind"] == "xml-jpeg" else "metadata.csv"
+    source = case["sources"][0] if case["source_kind"] in ("xml-jpeg", "table") else "metadata.csv"
     try:
         points, spongiform = known_points(system, case)
         # Where the largest diameter is stated as such, the other axes decide nothing.
