@@ -37,8 +37,8 @@ lint: $(SETUP)  ## style and types
 bench: $(SETUP)  ## what the stages cost, against what a user would write instead
 	$(BIN)/python -m tests.bench
 
-stress: $(SETUP)  ## the full count of kills
-	CASEBOOK_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/workflow/test_run.py
+stress: $(SETUP)  ## the full count of kills, and of broken copies of every data set
+	CASEBOOK_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/workflow/test_run.py tests/unit/test_mutations.py
 
 COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 docs: $(SETUP)  ## rewrite docs/datasets.md from the cards

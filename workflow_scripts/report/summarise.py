@@ -101,7 +101,7 @@ def follow_cases(name: str, tables: Tables) -> tuple[set[str], dict[str, Any]]:
         )
     left = len(found)
     flow = []
-    for stage in STAGES:
+    for stage in STAGES if tables.graded else STAGES[:-1]:
         lost = sum(at == stage for at in left_at.values())
         left -= lost
         flow.append({"stage": stage, "quarantined": lost, "left": left})
