@@ -1,9 +1,7 @@
 """
 Casebook: clinical imaging data sets in, benchmark scenarios with verified ground truth out.
 
-The way of the data:
-
-    index_cases -> match_scenarios -> plan_chunks -> extract_frames -> preprocess_frames
+    (fetch_source ->) index_cases -> match_scenarios -> plan_chunks -> extract_frames -> preprocess_frames
                 -> split_cases -> train_model -> predict_masks -> score_masks -> summarise_scores, flag_cases
                 -> grade_nodules -> write_scenarios -> write_report, record_provenance
 
@@ -51,6 +49,7 @@ rule all:
     """Scenarios, report and provenance."""
     default_target: True
     input:
+        COPIES,
         "<results>/scenarios/scenarios.json",
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",
@@ -60,12 +59,14 @@ rule all:
 rule scenarios:
     """The scenarios and their pictures."""
     input:
+        COPIES,
         "<results>/scenarios/scenarios.json",
 
 
 rule report:
     """The report and its figures."""
     input:
+        COPIES,
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",
 

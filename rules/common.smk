@@ -54,6 +54,13 @@ SCORED = {
 COMMANDS = set()  # every command that a rule runs
 RESULTS = workflow.pathvars.apply("<results>")
 refuse_tracked(Path(RESULTS), sorted(set(KINDS.values())))
+# A data set in a bucket is read from its copy on this machine.
+SOURCES = {name: options["root"] for name, options in DATASETS.items() if "://" in options["root"]}
+for name in SOURCES:
+    DATASETS[name]["root"] = f"{RESULTS}/cache/sources/{name}"
+    if not Path(DATASETS[name]["root"]).is_dir():  # the copy was deleted
+        Path(f"{DATASETS[name]['root']}.fetched").unlink(missing_ok=True)
+COPIES = [f"{DATASETS[name]['root']}.fetched" for name in SOURCES]  # targets: without one, its copy is made anew
 # Where the data lie is no parameter: a data set that moved is the same data set.
 ROOTS = canonical_json({name: os.path.abspath(options["root"]) for name, options in DATASETS.items()})
 
@@ -122,6 +129,18 @@ def code(module, reads_collection=False):
         )
 
     return version
+
+
+def fetched(wildcards):
+    """What says that the copy of a bucket is whole; nothing for a folder of one's own."""
+    return f"{DATASETS[wildcards.dataset]['root']}.fetched" if wildcards.dataset in SOURCES else []
+
+
+def source(wildcards):
+    """A hash over what there is in a bucket."""
+    from workflow_scripts.ingest.fetch_source import source_version  # needs the storage plugins
+
+    return source_version(SOURCES[wildcards.dataset], Path(fetched(wildcards)))
 
 
 def cards(wildcards):

@@ -2,17 +2,41 @@
 From a folder to a table of cases, and from the table to chunks of work.
 
 REQUIRED INPUTS:
-    the folder of each data set (read only)
+    the folder of each data set (read only), or its bucket
 OUTPUTS:
+    <results>/cache/sources/{dataset}.fetched
     <results>/datasets/{dataset}/cases.parquet
     <results>/datasets/{dataset}/quarantine/index_cases.parquet
     <results>/datasets/{dataset}/chunks/{chunk}.parquet
 """
 
 
+rule fetch_source:
+    """Copy a data set that lies in a bucket to this machine: what is new or changed there, and no more."""
+    output:
+        fetched="<results>/cache/sources/{dataset}.fetched",
+    log:
+        "<logs>/fetch_source/{dataset}.log",
+    localrule: True  # a cluster's nodes often have no way out
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        url=lambda wildcards: SOURCES[wildcards.dataset],
+        code=code("ingest.fetch_source"),
+        source=source,
+    message:
+        "Fetching {wildcards.dataset}"
+    shell:
+        "python -m workflow_scripts.ingest.fetch_source"
+        " --url {params.url:q} --folder {RESULTS:q}/cache/sources/{wildcards.dataset} --fetched {output.fetched:q}"
+        " 2>&1 | tee {log:q}"
+
+
 rule index_cases:
     """List every case of a data set with its labels and where its pixels lie."""
     input:
+        source=fetched,
         groups=lambda wildcards: DATASETS[wildcards.dataset]["groups"] or [],
     output:
         cases="<results>/datasets/{dataset}/cases.parquet",
@@ -29,7 +53,9 @@ rule index_cases:
         spec=spec("index_cases"),
         code=code("ingest.index_cases", reads_collection=True),
         cards=cards,
-        listing=lambda wildcards: sha256(canonical_json(listing(Path(DATASETS[wildcards.dataset]["root"])))),
+        listing=lambda wildcards: (
+            None if fetched(wildcards) else sha256(canonical_json(listing(Path(DATASETS[wildcards.dataset]["root"]))))
+        ),
     message:
         "Indexing {wildcards.dataset}"
     shell:

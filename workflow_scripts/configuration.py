@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ from workflow_scripts.provenance import ROOT, canonical_json, sha256
 SCHEMAS = ROOT / "config" / "schemas"
 CARDS = ROOT / "workflow_scripts" / "collections"
 # One of each kind of thing that a run writes.
-WRITTEN = ("datasets/x/frames/000.parquet", "scenarios/images/x.png", "report/index.html", "cache/x.json", "logs/x.log")
+WRITTEN = (
+    *("datasets/x/frames/000.parquet", "scenarios/images/x.png", "report/index.html", "logs/x.log"),
+    *("cache/x.json", "cache/sources/x/x.avi"),
+)
 OPTIONAL_STAGES = ("grade_nodules", "import_masks", "score_calcium", "compare_advice")  # those that a card may name
 OWN = ("table", "columns", "modality", "body_part")  # options of a data set that only some kinds read
+BUCKET = r"(s3|az)://[\w.-]+(/[^?#]*)?"
 TYPES = {"object": "options, indented below it", "string": "a text", "integer": "a whole number", "array": "a list"}
 EXAMPLE = """datasets:
   clinic-a:
@@ -127,7 +132,13 @@ def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if not card_file(kind).is_file():
             known = ", ".join(sorted(path.stem.replace("_", "-") for path in CARDS.glob("*.yaml")))
             raise Refusal(f"datasets.{name}.kind: {kind} is not known; write one of {known}")
-        if not Path(own["root"]).is_dir():
+        if "://" in own["root"]:
+            if not re.fullmatch(BUCKET, own["root"]):
+                raise Refusal(
+                    f"datasets.{name}.root: of URLs, s3://bucket/prefix and az://container/prefix can be read, with"
+                    " nothing behind the prefix: keys and endpoints come from the environment"
+                )
+        elif not Path(own["root"]).is_dir():
             raise Refusal(f"datasets.{name}.root: {own['root']} is not a folder; write where the data set lies")
         card = card_of(kind)
         defaults = {

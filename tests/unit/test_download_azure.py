@@ -1,27 +1,24 @@
 """Stanford's way of giving out data: a container behind a SAS link, played by Azurite, behind a line that breaks."""
 
-import base64
 import datetime
 import logging
 import os
 import secrets
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.servers import ACCOUNT, KEY, Line, azurite_in, free_port, line_to
 from workflow_scripts import download_aimi_samples
 from workflow_scripts.collections.collection import card
 from workflow_scripts.command import Refusal
@@ -29,91 +26,21 @@ from workflow_scripts.download import azure
 
 blob = pytest.importorskip("azure.storage.blob", reason="azure-storage-blob is not installed")
 
-ACCOUNT = "casebook"
-KEY = base64.b64encode(secrets.token_bytes(64)).decode()
 ABOUT = replace(card("thyroid-cineclip"), size_bytes=None)
-
-
-@dataclass
-class Line:
-    """A line to a server that breaks after so many bytes of answers, in turn; and what happens then."""
-
-    port: int
-    target: int
-    cuts: list[int] = field(default_factory=list)
-    on_cut: Callable[[], None] | None = None
-    slow: float = 0  # seconds a piece
-    carried: int = 0
 
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Run Azurite and return its port."""
-    program = os.environ.get("CASEBOOK_AZURITE") or shutil.which("azurite")
-    if not program:
-        pytest.skip("no azurite: npm install azurite, and name it in CASEBOOK_AZURITE")
-    ports = [free_port() for _ in range(3)]
-    options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--blobHost=127.0.0.1"]
-    options += [f"--{kind}Port={port}" for kind, port in zip(("blob", "queue", "table"), ports, strict=True)]
-    process = subprocess.Popen(
-        [program, *options, "--location", str(tmp_path_factory.mktemp("azurite"))],
-        env=os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", ports[0])) == 0:
-                break
-        time.sleep(0.1)
-    yield ports[0]
-    process.terminate()
-    process.wait()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with azurite_in(tmp_path_factory.mktemp("azurite")) as port:
+        yield port
 
 
 @pytest.fixture
 def line(azurite: int) -> Iterator[Line]:
     """Put a line that can break before Azurite."""
-    made = Line(0, azurite)
-
-    class Piece(BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", made.target)) as server:
-                Thread(target=forward, args=(self.request, server), daemon=True).start()
-                while data := server.recv(1 << 16):
-                    made.carried += len(data)
-                    if made.cuts and made.carried > made.cuts[0]:
-                        made.cuts.pop(0)
-                        if made.on_cut:
-                            made.on_cut()
-                        self.request.shutdown(socket.SHUT_RDWR)
-                        return
-                    self.request.sendall(data)
-                    time.sleep(made.slow)
-
-    ThreadingTCPServer.daemon_threads = True
-    with ThreadingTCPServer(("127.0.0.1", 0), Piece) as server:
-        made.port = server.server_address[1]
-        Thread(target=server.serve_forever, daemon=True).start()
+    with line_to(azurite) as made:
         yield made
-        server.shutdown()
-
-
-def forward(source: socket.socket, sink: socket.socket) -> None:
-    """Carry what a client says."""
-    try:
-        while data := source.recv(1 << 16):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
 
 
 @dataclass
@@ -260,7 +187,7 @@ def test_an_expired_or_narrow_link_sends_to_the_page(
 ) -> None:
     """The next step is said; the link is not."""
     monkeypatch.setenv(azure.LINK, shop.link(hours=hours, may=may))
-    with pytest.raises(Refusal, match="new link on https://aimi") as refusal:
+    with pytest.raises(Refusal, match=f"new link on {ABOUT.homepage}") as refusal:
         azure.download(ABOUT, tmp_path)
     assert shop.signature not in str(refusal.value)
 

@@ -5,6 +5,7 @@ import platform
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,7 +157,8 @@ def test_provenance_holds_no_path_case_or_name(run: Run, tmp_path: Path) -> None
     for secret in (str(tmp_path), "somebody", "case-1234", '"1234"', "7/1", platform.node()):
         assert secret not in text
     assert recorded["configuration"]["datasets"]["clinic-a"] == {
-        "root": "clinic-a", "kind": "ddti", "accept": 1, "groups": "groups.csv", "masks": "masks", "exclude": {"patients": 2},
+        "root": "clinic-a", "kind": "ddti", "accept": 1, "groups": "groups.csv", "masks": "masks",
+        "exclude": {"patients": 2},
     }  # fmt: skip
     assert recorded["datasets"]["clinic-a"]["cases"] == 6
     assert recorded["scenarios"]["scenario_020"] == {
@@ -231,15 +233,15 @@ def test_calcium_and_advice_are_shown_of_the_sets_that_have_them(run: Run) -> No
     assert not {"calcium", "advice"} & set(Page(run.report()[0]).ids)
     run.stages = {"score_calcium": ["clips"], "compare_advice": ["clinic-a"]}
     clips, clinic = (run.results / "datasets" / name for name in ("clips", "clinic-a"))
-    scored = [
+    scored: list[dict[str, Any]] = [
         {"case_id": "7", "agatston": 12.5, "category": "11-100", "agatston_given": 480.0, "category_given": ">400"},
         {"case_id": "1234", "reason": f"nobody outlined its calcium {HOSTILE}"},
     ]
     for path in (clips / "chunks").glob("*.parquet"):
-        mine = [row(calcium.SCHEMA, **one) for one in scored if one["case_id"] in path_cases(path)]
+        mine = [row(calcium.SCHEMA, **one) for one in scored if one["case_id"] in cases_of(path)]
         write_rows(clips / "calcium" / path.name, mine, calcium.SCHEMA)
     sides = {"ai_says": "malignant", "physician_says": "benign", "ai_advice": HOSTILE, "physician_conclusion": "良性"}
-    compared = [
+    compared: list[dict[str, Any]] = [
         {"case_id": "1", "agree": False, "review": 1, "reason": "AI: malignant; physician: benign"} | sides,
         {"case_id": "2", "agree": None, "reason": "not compared"},
         {"case_id": "4", "agree": True, "reason": "of a case that did not get through"},
@@ -261,5 +263,5 @@ def test_calcium_and_advice_are_shown_of_the_sets_that_have_them(run: Run) -> No
     assert HOSTILE not in page
 
 
-def path_cases(path: Path) -> set[str]:
+def cases_of(path: Path) -> set[str]:
     return {each["case_id"] for each in read_rows(path, cases.SCHEMA)}

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,7 @@ class Lab:
     """A folder with the workflow (`repository`) and a place where it runs (`place`: data/, mine.yaml, results/)."""
 
     folder: Path
+    variables: dict[str, str] = field(default_factory=dict)  # of the environment, beside the least there is
 
     @property
     def repository(self) -> Path:
@@ -56,7 +57,7 @@ class Lab:
 
     def run(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
         """Run the workflow from elsewhere, with an environment that is not activated; both streams in stdout."""
-        environment = {"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        environment = {"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | self.variables
         return subprocess.run(
             self.command(*arguments, cores=cores),
             cwd="/",

@@ -20,6 +20,16 @@ from workflow_scripts.download.resume import BLOCK, Broken, Changed, Remote, fet
 LINK = "CASEBOOK_SAS_URL"
 HOST = "CASEBOOK_SAS_HOST"  # another host than Azure's, which stands path-style: the account before the container
 AZURE_HOST = r"[a-z0-9]+(\.z[0-9]+)?\.blob\.core\.windows\.net"
+OPTIONS: dict[str, Any] = {
+    "max_single_get_size": BLOCK,
+    "max_chunk_get_size": BLOCK,
+    "connection_timeout": 20,
+    "read_timeout": 60,
+    "retry_total": 2,
+    "initial_backoff": 1,
+    "increment_base": 1,
+    "permit_redirects": False,
+}
 INSTALL = "azure-storage-blob is not installed: python -m pip install 'azure-storage-blob>=12.26'"
 
 
@@ -91,14 +101,7 @@ class Container:
             link.account,
             link.container,
             AzureSasCredential(link.token),
-            max_single_get_size=BLOCK,
-            max_chunk_get_size=BLOCK,
-            connection_timeout=20,
-            read_timeout=60,
-            retry_total=2,
-            initial_backoff=1,
-            increment_base=1,
-            permit_redirects=False,
+            **OPTIONS,
         )
 
     def remotes(self) -> list[Remote]:
@@ -109,8 +112,7 @@ class Container:
         try:
             blobs = list(self._client.list_blobs(name_starts_with=prefix or None))
         except AzureError as error:
-            problem = self._explained(error, "the list of files")
-            raise (Refusal(f"{problem}; try later") if isinstance(problem, Broken) else problem) from None
+            raise self._explained(error, "the list of files") from None
         inside = [blob for blob in blobs if not prefix or blob.name == prefix or blob.name.startswith(f"{prefix}/")]
         folders = {parent for blob in inside for parent in _parents(blob.name)}
         files = [blob for blob in inside if blob.size or not (blob.name.endswith("/") or blob.name in folders)]
@@ -182,6 +184,8 @@ def download(about: Card, folder: Path) -> int:
         if not remotes:
             raise Refusal(f"the link leads to no file: container {link.container!r}, {link.prefix or 'all of it'}")
         return fetch_all(container, remotes, folder)
+    except Broken as error:
+        raise Refusal(f"{error}; try later") from None
     except Exception as error:  # nothing unforeseen may bring the link to a screen in its traceback
         raise Refusal(f"{type(error).__name__}: {link.scrubbed(str(error))}") from None
 

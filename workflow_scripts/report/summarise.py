@@ -65,8 +65,8 @@ def count_frames(folder: Path) -> dict[str, Counter[str]]:
     """Count the frames of every case: taken, outlined by an expert, ready for a model, with a cut outline."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for path in planned(folder, "frames"):
-        for row in stream_rows(path, ["case_id", "mask_kind"]):
-            counts[row["case_id"]].update(taken=1, outlined=row["mask_kind"] is not None)
+        for row in stream_rows(path, ["case_id", "mask.path"]):  # whether there is a mask, without its pixels
+            counts[row["case_id"]].update(taken=1, outlined=row["mask"] is not None)
     for path in planned(folder, "inputs"):
         for row in stream_rows(path, ["case_id", "mask_kept"]):
             counts[row["case_id"]].update(ready=1, cut=row["mask_kept"] is not None and row["mask_kept"] < 1)
