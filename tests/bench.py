@@ -171,7 +171,14 @@ def bench_memory(folder: Path, gigabytes: float) -> Figures:
     write_rows(folder / "chunk.parquet", rows, cases.SCHEMA)
     command = [sys.executable, "-m", "workflow_scripts.frames.extract_frames", "--chunk", str(folder / "chunk.parquet")]
     command += ["--roots", json.dumps({"stack": str(root)}), "--dataset", "stack"]
-    command += ["--spec", json.dumps({"kind": "thyroid-cineclip", "frames": "all"})]
+    spec: dict[str, object] = {
+        "kind": "thyroid-cineclip",
+        "frames": "all",
+        "outlines": "nodule",
+        "window": None,
+        "options": {},
+    }
+    command += ["--spec", json.dumps(spec), "--cache", str(folder / "cache")]
     command += ["--frames", str(folder / "frames.parquet"), "--quarantine", str(folder / "quarantine.parquet")]
     seconds, peak = measured(command)
     return {

@@ -1,39 +1,63 @@
-"""What it costs to index a data set of the size of CheXpert: prints a table.
+"""What indexing costs on a folder of CheXpert's shape, against walking and hashing it. Part of tests/bench.py."""
 
-python -m tests.bench_index [--images 224316] [--folder FOLDER]
-
-Every picture is the same tiny one, the labels are random. A folder that is named is kept, and used again.
-"""
-
-import argparse
 import csv
+import hashlib
 import json
-import shutil
+import os
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
 
-from workflow_scripts.collections.chexpert import HEADER
+from workflow_scripts.collections.chexpert import HEADER, LABELS
 from workflow_scripts.provenance import ROOT
+
+Figures = dict[str, object]
+TURNS = 3
+
+
+def measured(command: Sequence[str]) -> tuple[float, float]:
+    """Run a command of this repository; return its seconds, and its peak memory in GiB."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return seconds, usage.ru_maxrss / 2**20
+
+
+def snakemake(folder: Path, *arguments: str) -> tuple[float, str]:
+    """Run the workflow in a folder; return its seconds, and what it said."""
+    command = [str(Path(sys.executable).parent / "snakemake"), "--snakefile", str(ROOT / "Snakefile")]
+    start = time.perf_counter()
+    done = subprocess.run(
+        [*command, "--directory", str(folder), "--cores", "1", *arguments], check=True, capture_output=True, text=True
+    )
+    return time.perf_counter() - start, done.stdout + done.stderr
 
 
 def write_tree(root: Path, images: int) -> None:
-    """Write train.csv and so many pictures, some 1.2 to a study and 3.4 to a patient, as CheXpert has them."""
+    """Write train.csv and so many pictures, some 1.2 to a study and 3.4 to a patient, as CheXpert has them.
+
+    They are one tiny picture, each with a comment of its own: no two files are the same.
+    """
     rng = np.random.default_rng(0)
     picture = cv2.imencode(".jpg", np.full((8, 8), 128, np.uint8))[1].tobytes()
-    labels = rng.choice(["1.0", "0.0", "-1.0", ""], (images, 14), p=[0.16, 0.08, 0.04, 0.72])
+    labels = rng.choice(["1.0", "0.0", "-1.0", ""], (images, len(LABELS)), p=[0.16, 0.08, 0.04, 0.72]).tolist()
     patient = study = view = 0
     root.mkdir(parents=True)
     with (root / "train.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
-        for row, chance in zip(labels, rng.random(images), strict=True):
-            if patient == 0 or chance < 0.29:
+        for number, (row, chance) in enumerate(zip(labels, rng.random(images).tolist(), strict=True)):
+            if number == 0 or chance < 0.29:
                 patient, study, view = patient + 1, 1, 0
             elif chance < 0.84:
                 study, view = study + 1, 0
@@ -42,47 +66,47 @@ def write_tree(root: Path, images: int) -> None:
             name = f"train/patient{patient:05d}/study{study}/view{view}_{side}.jpg"
             if view == 1:
                 (root / name).parent.mkdir(parents=True)
-            (root / name).write_bytes(picture)
+            comment = b"\xff\xfe\x00\x0a" + number.to_bytes(8, "big")  # marker and length, after the start of image
+            (root / name).write_bytes(picture[:2] + comment + picture[2:])
             person = ("Male" if patient % 2 else "Female", 18 + patient % 70, side.capitalize())
             writer.writerow([f"CheXpert-v1.0-small/{name}", *person, "AP" if view == 1 else "", *row])
 
 
-def run(folder: Path) -> tuple[float, str]:
-    """Run the workflow and return its seconds, and what it printed."""
-    command = [str(Path(sys.executable).parent / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
-    command += ["--directory", str(folder), "--configfile", str(folder / "bench.yaml")]
+def walk_and_hash(root: Path) -> float:
+    """Return the seconds of what no index can do without: every file found, read and hashed."""
     start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
-    return time.perf_counter() - start, done.stdout + done.stderr
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                hashlib.sha256(file.read()).hexdigest()
+    return time.perf_counter() - start
 
 
-def main() -> None:
-    """Make the tree, run the workflow twice, and print what each run cost."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--images", type=int, default=224_316, help="how many pictures")
-    arguments.add_argument("--folder", type=Path, help="where the tree and the results go; default: nowhere for long")
-    args = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = args.folder or Path(nowhere)
-        root = folder / f"chexpert-{args.images}"
-        if not root.is_dir():
-            write_tree(root, args.images)
-        (folder / "bench.yaml").write_text(json.dumps({"datasets": {"chexpert": {"root": str(root)}}}))
-        shutil.rmtree(folder / "results", ignore_errors=True)
-        first, _ = run(folder)
-        second, said = run(folder)
-        (job,) = (folder / "results" / "benchmarks" / "index_cases").glob("*.jsonl")
-        cost = json.loads(job.read_text())
-    print(f"pictures                    {args.images}")
-    print(f"index_cases, s              {cost['s']:.1f}")
-    print(f"index_cases, peak GiB       {cost['max_rss'] / 1024:.2f}")
-    print(f"first run, all jobs, s      {first:.1f}")
-    print(
-        f"second run, s               {second:.1f} ({'nothing to do' if 'Nothing to be done' in said else 'jobs ran'})"
-    )
-
-
-if __name__ == "__main__":
-    main()
+def bench_index(folder: Path, images: int = 20_000) -> Figures:
+    """Seconds and peak memory of a first index against os.walk and sha256, and of a run that has nothing to do."""
+    root = folder / "data"
+    write_tree(root, images)
+    exclude: dict[str, list[str]] = {"cases": [], "patients": [], "files": []}
+    spec = {"kind": "chexpert", "limit": None, "groups": None, "exclude": exclude, "options": {}}
+    floors, runs = [], []
+    for turn in range(TURNS):  # in turn: a busy minute meets both
+        out = folder / f"turn-{turn}"
+        command = [sys.executable, "-m", "workflow_scripts.ingest.index_cases", "--dataset", "chexpert"]
+        command += ["--roots", json.dumps({"chexpert": str(root)}), "--spec", json.dumps(spec)]
+        command += ["--cache", str(out / "cache"), "--cases", str(out / "cases.parquet")]
+        command += ["--quarantine", str(out / "quarantine.parquet"), "--notice", str(out / "NOTICE.txt")]
+        floors.append(walk_and_hash(root))
+        runs.append(measured(command))
+    config = folder / "bench.yaml"
+    config.write_text(json.dumps({"datasets": {"chexpert": {"root": str(root)}}}), encoding="utf-8")
+    snakemake(folder, "--configfile", str(config))
+    again = [snakemake(folder, "--configfile", str(config)) for _ in range(TURNS)]
+    return {  # every run is shown: the fastest alone would hide what a busy machine makes of it
+        "pictures": images,
+        "os.walk and sha256, s": [round(seconds, 2) for seconds in floors],
+        "first index, s": [round(seconds, 2) for seconds, _ in runs],
+        "ratio, median": round(median(s / floor for (s, _), floor in zip(runs, floors, strict=True)), 2),
+        "peak memory, GiB": round(max(peak for _, peak in runs), 2),
+        "unchanged run, s": [round(seconds, 2) for seconds, _ in again],
+        "unchanged run": "nothing to do" if all("Nothing to be done" in said for _, said in again) else "jobs ran",
+    }

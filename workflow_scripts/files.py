@@ -1,13 +1,13 @@
 """Files in and out: nothing half-written, and folders listed the same way everywhere."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 
-@contextmanager
+@contextlib.contextmanager
 def write_beside(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to, and rename it when all went well: no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,22 +33,24 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
 
     A link that leads nowhere, or back to a folder above it, has -1 for both.
     """
-    found = []
-    for folder, folders, names in os.walk(root, followlinks=True):
-        here = os.path.realpath(folder)
-        loops = [name for name in folders if _leads_back(os.path.join(folder, name), here)]
-        folders[:] = [name for name in folders if name not in loops]
-        for name in (*names, *loops):
-            path = os.path.join(folder, name)
-            try:
-                stat = None if name in loops else os.stat(path)
-            except OSError:
-                stat = None
-            size, time = (stat.st_size, stat.st_mtime_ns) if stat else (-1, -1)
-            found.append((os.path.relpath(path, root), size, time))
+    found, waiting = [], [("", os.fspath(root))]
+    while waiting:
+        above, folder = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                name, size, time = above + entry.name, -1, -1
+                with contextlib.suppress(OSError):
+                    loop = entry.is_symlink() and entry.is_dir() and _leads_back(entry.path, folder)
+                    if entry.is_dir() and not loop:
+                        waiting.append((f"{name}/", entry.path))
+                        continue
+                    if not loop:
+                        stat = entry.stat()
+                        size, time = stat.st_size, stat.st_mtime_ns
+                found.append((name, size, time))
     return sorted(found)
 
 
-def _leads_back(path: str, here: str) -> bool:
-    real = os.path.realpath(path)
-    return os.path.islink(path) and os.path.commonpath([real, here]) == real
+def _leads_back(link: str, folder: str) -> bool:
+    real = os.path.realpath(link)
+    return os.path.commonpath([real, os.path.realpath(folder)]) == real

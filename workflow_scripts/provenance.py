@@ -23,11 +23,13 @@ from workflow_scripts.files import write_beside
 
 PACKAGE = "workflow_scripts"
 ROOT = Path(__file__).parents[1]
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+BLOCK = 1 << 16  # bytes read at once: most files are smaller, and a larger buffer costs them more than it saves others
 
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: keys sorted, no blanks; NaN and foreign types are refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return ENCODER.encode(value)
 
 
 def sha256(data: bytes | str) -> str:
@@ -37,8 +39,11 @@ def sha256(data: bytes | str) -> str:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def pixel_sha256(pixels: Any) -> str:
@@ -147,7 +152,7 @@ class ContentHashes:
 
     def __init__(self, root: Path, cache_file: Path) -> None:
         """Open the cache of the data set under `root`; a broken cache is an empty one."""
-        self._root, self._file = root, cache_file
+        self._prefix, self._file = f"{root}{os.sep}", cache_file
         try:
             self._known: dict[str, str] = json.loads(cache_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -157,7 +162,8 @@ class ContentHashes:
     def of(self, path: Path, part: str = "", compute: Callable[[], str] | None = None) -> str:
         """Return the hash of a file, or of the `part` of it that `compute` reads."""
         stat = path.stat()
-        key = canonical_json([path.relative_to(self._root).as_posix(), part, stat.st_size, stat.st_mtime_ns])
+        name = str(path).removeprefix(self._prefix)  # pathlib's relative_to costs as much as to read a small file
+        key = canonical_json([name, part, stat.st_size, stat.st_mtime_ns])
         if key not in self._used:
             self._used[key] = self._known.get(key) or (compute() if compute else file_sha256(path))
         return self._used[key]
@@ -166,4 +172,4 @@ class ContentHashes:
         """Keep the hashes that were asked for, and forget those of files that are gone."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with write_beside(self._file) as beside:
-            beside.write_text(json.dumps(self._used, indent=0, sort_keys=True), encoding="utf-8")
+            beside.write_text(json.dumps(self._used, sort_keys=True), encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 
 from workflow_scripts import provenance
 from workflow_scripts.files import listing, natural, write_beside
-from workflow_scripts.provenance import ContentHashes, canonical_json, code_version
+from workflow_scripts.provenance import ContentHashes, canonical_json, code_version, sha256
 
 COMMAND = '''"""A command."""
 from workflow_scripts.part import double
@@ -134,3 +134,12 @@ def test_a_failed_write_leaves_the_old_file_whole(tmp_path: Path) -> None:
         raise RuntimeError
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_a_name_that_is_not_utf8_is_hashed_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9.txt")
+    path.write_text("x")
+    for _ in range(2):
+        hashes = ContentHashes(tmp_path, tmp_path / "cache.json")
+        assert hashes.of(path) == sha256("x")
+        hashes.save()

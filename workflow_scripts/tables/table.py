@@ -28,11 +28,17 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema)
         When a row has a key that the schema lacks: a misspelt column would otherwise be lost in silence.
     """
     rows = list(rows)
-    for row in rows:
-        if unknown := set(row) - set(schema.names):
-            raise ValueError(f"{path.name}: no column {sorted(unknown)} in the table; it has {schema.names}")
+    used = set[str]().union(*rows)
+    if unknown := used - set(schema.names):
+        raise ValueError(f"{path.name}: no column {sorted(unknown)} in the table; it has {schema.names}")
+    columns = [  # most kinds fill few of the columns
+        pa.array([row.get(field.name) for row in rows], field.type)
+        if field.name in used
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
     with write_beside(path) as beside:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), beside, compression="zstd")
+        pq.write_table(pa.Table.from_arrays(columns, schema=schema), beside, compression="zstd")
 
 
 def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
