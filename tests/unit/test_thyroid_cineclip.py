@@ -205,6 +205,29 @@ def test_a_stack_of_other_types_is_refused(tmp_path: Path, key: str, values: np.
         index(tmp_path)
 
 
+@pytest.mark.parametrize("way", ["link", "external", "virtual", "bomb"])
+def test_a_stack_that_leads_elsewhere_or_swells_is_refused(tmp_path: Path, way: str) -> None:
+    root = tmp_path / "set"
+    write_stack(root, {"1_": 2}, [row("1_")])
+    with h5py.File(root / "dataset.hdf5", "r+") as file, h5py.File(tmp_path / "other.hdf5", "w") as other:
+        other["image"] = file["image"][:]
+        (tmp_path / "other.raw").write_bytes(file["image"][:].tobytes())
+        del file["image"]
+        if way == "link":
+            file["image"] = h5py.ExternalLink(tmp_path / "other.hdf5", "image")
+        elif way == "external":
+            file.create_dataset("image", (2, 40, 56), np.uint8, external=[(str(tmp_path / "other.raw"), 0, 4480)])
+        elif way == "virtual":
+            layout = h5py.VirtualLayout((2, 40, 56), np.uint8)
+            layout[:] = h5py.VirtualSource(other["image"])
+            file.create_virtual_dataset("image", layout)
+        else:
+            file.create_dataset("image", (2, 2**16, 2**16), np.uint8, chunks=(1, 2**15, 2**15 + 1), compression="gzip")
+    reason = "blocks of more than 1 GiB" if way == "bomb" else "image lies in another file"
+    with pytest.raises(WrongLayout, match=reason):
+        index(root)
+
+
 def test_a_damaged_chunk_costs_its_clip(tmp_path: Path) -> None:
     root = tmp_path / "set"
     write_stack(root, {"1_": 5, "2_": 5}, [row("1_"), row("2_")])

@@ -1,6 +1,8 @@
 """HDF5 stacks: one data set (frame, row, column) that holds many clips, read in slices that follow its chunks."""
 
+import contextlib
 import hashlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import h5py
 import numpy as np
 
 BLOCK_BYTES = 128 * 2**20  # the most that one read of one stack holds in memory, chunks permitting
+BLOCK_MOST = 2**30  # a chunk is decompressed whole, and may claim anything
 
 
 class UnreadableStack(ValueError):
@@ -20,12 +23,25 @@ def open_stack(path: Path) -> h5py.File:
     Raises
     ------
     UnreadableStack
-        When it does not open: no HDF5, or cut off.
+        When it does not open: no HDF5, or cut off; when it leads to other files; when one of its blocks is too large.
     """
     try:
-        return h5py.File(path, "r", locking=False)  # never written; network file systems may know no locks
+        file = h5py.File(path, "r", locking=False)  # never written; network file systems may know no locks
     except OSError as error:
         raise UnreadableStack(f"{path}: not a whole HDF5 file ({error}); download it again") from None
+    for name in file:
+        elsewhere, stack = isinstance(file.get(name, getlink=True), h5py.ExternalLink), None
+        if not elsewhere:
+            with contextlib.suppress(OSError, KeyError):  # what is damaged is refused where it is read
+                stack = file[name]
+        if isinstance(stack, h5py.Dataset):
+            elsewhere = bool(stack.external) or stack.is_virtual
+            if math.prod(stack.chunks or stack.shape[1:]) * stack.dtype.itemsize > BLOCK_MOST:
+                reason = f"{name} has blocks of more than {BLOCK_MOST >> 30} GiB"
+                raise UnreadableStack(f"{path}: {reason}; download it again")
+        if elsewhere:
+            raise UnreadableStack(f"{path}: {name} lies in another file; expected all pixels in this one")
+    return file
 
 
 def runs(keys: np.ndarray) -> dict[str, list[tuple[int, int]]]:
