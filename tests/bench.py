@@ -1,6 +1,6 @@
 """What the stages cost, against what a user would write instead: prints a table, writes bench.json.
 
-python -m tests.bench [--out FILE] [--gigabytes 4] [--images 20000]
+python -m tests.bench [--out FILE] [--gigabytes 4] [--images 20000] [--scale 10]
 
 Every ratio is between two figures of the same run: these machines are noisy, ratios less so.
 """
@@ -25,6 +25,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from tests.bench_index import bench_index, measured, snakemake
+from tests.bench_readers import bench_readers
 from workflow_scripts.collections.collection import Still
 from workflow_scripts.files import write_beside
 from workflow_scripts.frames.extract_frames import frame_row
@@ -219,16 +220,18 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, default=Path("bench.json"), help="file to write")
     arguments.add_argument("--gigabytes", type=float, default=4, help="size of the synthetic HDF5")
     arguments.add_argument("--images", type=int, default=20_000, help="pictures to index; CheXpert has 224,316")
+    arguments.add_argument("--scale", type=int, default=10, help="readers: so many times the demo, and a tenth of it")
     args = arguments.parse_args()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     figures: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"}
     from tests.bench_learning import bench_prediction, bench_training  # torch is not there in a lean environment
 
-    docs = {"memory": bench_memory, "index": bench_index}
+    docs = {"memory": bench_memory, "index": bench_index, "readers": bench_readers}
     for name, bench in (
         ("extraction", bench_extraction),
         ("memory", lambda folder: bench_memory(folder, args.gigabytes)),
         ("index", lambda folder: bench_index(folder, args.images)),
+        ("readers", lambda folder: bench_readers(folder, args.scale)),
         ("run", bench_run),
         ("prediction", bench_prediction),
         ("training", bench_training),
