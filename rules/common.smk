@@ -93,6 +93,7 @@ def spec(rule):
                     **{name: value for name, value in config["model"].items() if not name.startswith("weights")},
                     "kinds": {name: KINDS[name] for name in LEARNT},
                 },
+                "grade_nodules": lambda: config["grades"],
                 "predict_masks": lambda: {
                     "threads": config["model"]["threads"],
                     "sha256": config["model"]["weights_sha256"],

@@ -11,7 +11,7 @@ OUTPUTS:
 
 
 rule grade_nodules:
-    """Grade every case by ACR TI-RADS 2017 from the radiologist's descriptors, with advice and reason."""
+    """Grade every case by ACR TI-RADS 2017, and by further systems on demand, with advice and reason."""
     input:
         chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
     output:
@@ -23,12 +23,14 @@ rule grade_nodules:
     resources:
         mem_mb=memory(1),
     params:
+        spec=spec("grade_nodules"),
         code=code("tirads.grade_nodules"),
     message:
         "Grading {wildcards.dataset}"
     shell:
         "python -m workflow_scripts.tirads.grade_nodules"
-        " --chunks {RESULTS:q}/datasets/{wildcards.dataset}/chunks --grades {output.grades:q} --quarantine {output.quarantine:q} &> {log:q}"
+        " --chunks {RESULTS:q}/datasets/{wildcards.dataset}/chunks --spec {params.spec:q}"
+        " --grades {output.grades:q} --quarantine {output.quarantine:q} &> {log:q}"
 
 
 rule compare_advice:

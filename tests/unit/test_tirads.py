@@ -4,17 +4,9 @@ from itertools import combinations, permutations, product
 
 import pytest
 
-from workflow_scripts.tirads.engine import (
-    FNA,
-    FOLLOW_UP,
-    NO_ACTION,
-    UNDETERMINED,
-    describe_points,
-    grade_points,
-    level_agrees,
-    load_system,
-    points_of,
-)
+from workflow_scripts.tirads.engine import grade_points
+from workflow_scripts.tirads.size_rule import FNA, FOLLOW_UP, NO_ACTION, UNDETERMINED
+from workflow_scripts.tirads.systems import describe_points, level_agrees, load_system, points_of
 
 ACR = load_system()
 CHART: dict[str, dict[str, int]] = {

@@ -8,9 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
 from workflow_scripts.collections.collection import Indexed, Still, Unusable, not_understood
 from workflow_scripts.collections.metadata_csv import (
@@ -26,6 +24,7 @@ from workflow_scripts.collections.metadata_csv import (
 from workflow_scripts.files import natural
 from workflow_scripts.imaging.clips import UnreadableClip, claimed_frames, read_clip
 from workflow_scripts.imaging.stills import to_grey
+from workflow_scripts.imaging.volumes import UnreadableVolume, open_volume
 from workflow_scripts.provenance import ContentHashes, canonical_json, sha256
 from workflow_scripts.tables.cases import DESCRIPTORS
 
@@ -111,13 +110,9 @@ class VideoClip:
     def _volume(self) -> np.ndarray:
         name = f"segmentations/{self._mask.name}"
         try:
-            volume = np.asanyarray(nibabel.nifti1.load(self._mask).dataobj)
-        except (ImageFileError, OSError, EOFError, ValueError) as error:
-            said = str(error).replace(str(self._mask), self._mask.name)
-            raise Unusable(name, f"not a whole NIfTI volume ({said})", "download it again") from None
-        if len(volume.shape) != 3:
-            raise Unusable(name, f"has shape {volume.shape}", "three axes: column, row, frame")
-        return volume
+            return open_volume(self._mask).labels()
+        except UnreadableVolume as error:
+            raise Unusable(name, str(error), "download it again") from None
 
     def read(self, indices: Collection[int] | None = None) -> Iterator[Still]:
         """Yield frames in decoded order with the slice of the mask volume that is theirs."""

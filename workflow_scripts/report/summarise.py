@@ -30,7 +30,7 @@ CARD = (
 )
 UNDETERMINED = "cannot be determined"
 LABELS = ("label_source", "pathology", "tirads_system", "tirads_level", "size_mm", "laterality", "age", "sex")
-GRADE = ("system", "points", "level", "advice", "reason", "findings")
+GRADE = ("system", "points", "level", "advice", "reason", "findings", "advice_en", "advice_zh")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Tables:
     planned: set[str]  # the cases that the plan names
     graded: bool  # whether the data set's cases get a grade
     frames: dict[str, Counter[str]]  # by case_id: taken, outlined, ready, cut
-    grades: dict[str, dict[str, Any]]  # by case_id
+    grades: dict[str, dict[str, Any]]  # by case_id, by the system that every case is graded by
+    levels: list[dict[str, Any]]  # of every case, by every system
     problems: list[dict[str, Any]]  # rows of quarantine
 
 
@@ -56,7 +57,8 @@ def read_tables(folder: Path, scored_with: Collection[str]) -> Tables:
         graded=graded,
         planned={row["case_id"] for path in planned(folder, "chunks") for row in stream_rows(path, ["case_id"])},
         frames=count_frames(folder),
-        grades=({row["case_id"]: row for row in read_rows(folder / "grades.parquet", grades.SCHEMA)} if graded else {}),
+        grades=grades.read_main(folder / "grades.parquet") if graded else {},
+        levels=read_rows(folder / "grades.parquet", grades.SCHEMA) if graded else [],
         problems=read_many([*whole, *by_chunk], quarantine.SCHEMA),
     )
 
@@ -162,7 +164,11 @@ def summarise_grades(tables: Tables, through: set[str]) -> dict[str, Any]:
         "cases": len(rows),
         "with_histology": sum(row["pathology"] is not None for row in rows),
         "stated": count_levels((row["tirads_system"], row["tirads_level"], row["pathology"]) for row in rows),
-        "computed": count_levels((grade["system"], grade["level"], row["pathology"]) for grade, row in graded),
+        "computed": count_levels(
+            (grade["system"], grade["level"], tables.cases[grade["case_id"]]["pathology"])
+            for grade in tables.levels
+            if grade["case_id"] in through
+        ),
         "advice": most_common(Counter(grade["advice"] for grade, _ in graded), "advice"),
         "undetermined": most_common(reasons, "reason"),
     }

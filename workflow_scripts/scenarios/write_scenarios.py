@@ -50,7 +50,7 @@ class DataSet:
     def grades(self) -> dict[str, dict[str, Any]]:
         """The grade of every case that is not in quarantine; none where the data set is not graded."""
         path = self.folder / "grades.parquet"
-        return {row["case_id"]: row for row in read_rows(path, grades.SCHEMA)} if path.is_file() else {}
+        return grades.read_main(path) if path.is_file() else {}
 
     @cached_property
     def chunks(self) -> dict[str, str]:
