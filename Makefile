@@ -45,7 +45,7 @@ docs: $(SETUP)  ## rewrite docs/datasets.md from the cards
 	$(BIN)/python -m workflow_scripts.write_datasets_page --out docs/datasets.md
 
 lock: $(SETUP)  ## rewrite the locks from pyproject.toml
-	$(COMPILE) pyproject.toml --group dev --group download --group learning --group storage --group text -o envs/requirements.lock
+	$(COMPILE) pyproject.toml --group dev --group download --group learning --group live --group storage --group text -o envs/requirements.lock
 	$(COMPILE) pyproject.toml --group dev -c envs/requirements.lock -o envs/lean.lock
 	$(COMPILE) envs/uv.in -o envs/uv.lock
 

@@ -92,8 +92,13 @@ def spec(rule):
                 "train_model": lambda: {
                     **{name: value for name, value in config["model"].items() if not name.startswith("weights")},
                     "kinds": {name: KINDS[name] for name in LEARNT},
+                    "preprocess": config["preprocess"],
                 },
                 "grade_nodules": lambda: config["grades"],
+                "export_onnx": lambda: {
+                    "preprocess": config["preprocess"],
+                    "sha256": config["model"]["weights_sha256"],
+                },
                 "predict_masks": lambda: {
                     "threads": config["model"]["threads"],
                     "sha256": config["model"]["weights_sha256"],

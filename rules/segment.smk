@@ -6,6 +6,7 @@ REQUIRED INPUTS:
 OUTPUTS:
     <results>/model/folds.parquet
     <results>/model/{model}/fold-{fold}.safetensors, fold-{fold}.parquet (history), fold-{fold}.json (card)
+    <results>/model/{model}/fold-{fold}.onnx, fold-{fold}.onnx.json (card), on demand
     <results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet
 """
 
@@ -62,6 +63,29 @@ rule train_model:
         " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --fold {wildcards.fold}"
         " --spec {params.spec:q} --code {params.code} --state {RESULTS:q}/cache/training"
         " --weights {output.weights:q} --history {output.history:q} --card {output.card:q} 2>&1 | tee {log:q}"
+
+
+rule export_onnx:
+    """Write the models as ONNX, for programs without torch; made on demand only: `snakemake export_onnx`."""
+    input:
+        weights=[GIVEN] if GIVEN else expand("<results>/model/{model}/fold-{fold}.safetensors", model=MODEL, fold=FOLDS),
+        cards=[] if GIVEN else expand("<results>/model/{model}/fold-{fold}.json", model=MODEL, fold=FOLDS),
+    output:
+        onnx=expand("<results>/model/{model}/fold-{fold}.onnx", model=MODEL, fold=FOLDS),
+        cards=expand("<results>/model/{model}/fold-{fold}.onnx.json", model=MODEL, fold=FOLDS),
+    log:
+        "<logs>/export_onnx.log",
+    threads: 1
+    resources:
+        mem_mb=memory(3),
+    params:
+        spec=spec("export_onnx"),
+        code=code("segment.export_onnx"),
+    message:
+        "Writing the models as ONNX"
+    shell:
+        "python -m workflow_scripts.segment.export_onnx"
+        " --weights {input.weights:q} --spec {params.spec:q} --onnx {output.onnx:q} &> {log:q}"
 
 
 rule predict_masks:

@@ -225,6 +225,7 @@ def main() -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     figures: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"}
     from tests.bench_learning import bench_prediction, bench_training  # torch is not there in a lean environment
+    from tests.bench_live import bench_live
 
     docs = {"memory": bench_memory, "index": bench_index, "readers": bench_readers}
     for name, bench in (
@@ -235,6 +236,7 @@ def main() -> None:
         ("run", bench_run),
         ("prediction", bench_prediction),
         ("training", bench_training),
+        ("live", bench_live),
     ):
         with tempfile.TemporaryDirectory() as folder:
             print(f"\n{name}: {(docs.get(name, bench).__doc__ or '').splitlines()[0]}", flush=True)

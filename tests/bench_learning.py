@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import torch
 
+from workflow_scripts.imaging.measure import to_frame
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.segment.network import as_batch, be_deterministic, build_network, load_network, save_network
 from workflow_scripts.segment.pictures import Pictures
-from workflow_scripts.segment.predict_masks import BATCH, Predictor, predict_masks, to_frame
+from workflow_scripts.segment.predict_masks import BATCH, Predictor, predict_masks
 from workflow_scripts.segment.train_model import Trainer, loss_of
 from workflow_scripts.tables import inputs
 from workflow_scripts.tables.table import write_rows

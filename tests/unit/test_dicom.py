@@ -343,6 +343,7 @@ def test_what_is_no_dicom_is_said_to_be_none(tmp_path: Path) -> None:
         ({"Rows": 0}, "Rows are missing or 0"),
         ({"Rows": 65535, "Columns": 65535}, "more than 1073741824 bytes"),
         ({"Rows": 30}, "frame 0 of 0 to 2 does not decode .*encoded as .48, 64. pixels, the header says .30, 64."),
+        ({"Rows": [48, 48]}, "Rows has 2 values, expected one"),
         ({"BitsAllocated": None}, "BitsAllocated are missing or 0"),
         ({"NumberOfFrames": 2}, "holds 3 frames, its header claims 2"),
         ({"PhotometricInterpretation": "MONOCHROME2", "SamplesPerPixel": 1}, "another number of colours"),

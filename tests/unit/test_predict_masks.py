@@ -12,9 +12,10 @@ pytest.importorskip("torch", reason="a lean environment has no torch")
 import torch
 
 from tests.unit.test_train_model import SPEC, scan
+from workflow_scripts.imaging.measure import to_frame
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.segment.network import build_network, save_network
-from workflow_scripts.segment.predict_masks import Predictor, describe_mask, predict_masks, quicken, to_frame, unseen
+from workflow_scripts.segment.predict_masks import Predictor, describe_mask, predict_masks, quicken, unseen
 from workflow_scripts.segment.train_model import Trainer
 from workflow_scripts.tables import inputs, masks
 from workflow_scripts.tables.table import read_rows, write_rows

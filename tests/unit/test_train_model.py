@@ -32,6 +32,7 @@ SPEC: dict[str, Any] = {
     "architecture": "Unet",
     "encoder": "tu-lcnet_050",
     "encoder_weights": None,
+    "preprocess": {"size": [64, 96]},
     "epochs": 3,
     "patience": 9,
     "batch_size": 4,

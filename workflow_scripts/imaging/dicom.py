@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom import Dataset, dcmread, uid
+from pydicom.datadict import dictionary_VM
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
@@ -44,6 +45,7 @@ NO_PICTURES = {  # they have rows and columns, yet hold labels, doses, measured 
     uid.ParametricMapStorage,
     uid.VLWholeSlideMicroscopyImageStorage,
 }
+NUMBERS = ("DS", "FD", "FL", "IS", "SL", "SS", "UL", "US")
 MOST_FRAMES = 100_000  # in one file: an hour of ultrasound at 25 a second has 90,000
 Box = tuple[int, int, int, int]
 
@@ -98,7 +100,9 @@ def parse_header(file: BinaryIO) -> Dataset:
         header = dcmread(file, stop_before_pixels=True, specific_tags=list(ELEMENTS))
         for tag in header.keys():  # noqa: SIM118 - a header yields its elements; looked at, each is converted, or fails
             with refusing(f"its header is damaged at {tag}"):
-                _ = header[tag]
+                element = header[tag]
+            if element.VR in NUMBERS and element.VM > 1 and dictionary_VM(tag) == "1":
+                raise UnreadableDicom(f"its header is damaged: {element.keyword} has {element.VM} values, expected one")
         if not _text(header, "SOPClassUID"):
             raise UnreadableDicom("its header breaks off, or names no SOP class: copy the file again")
         if count_frames(header) > MOST_FRAMES:

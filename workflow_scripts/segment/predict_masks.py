@@ -6,7 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from segmentation_models_pytorch import Unet
@@ -16,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from workflow_scripts import command
 from workflow_scripts.files import write_beside
-from workflow_scripts.imaging.components import label_nodules
+from workflow_scripts.imaging.measure import outline_nodules, to_frame
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.segment.network import (
     as_batch,
@@ -30,20 +29,12 @@ from workflow_scripts.tables import folds, masks
 from workflow_scripts.tables.table import RowWriter, read_rows, stream_rows
 
 BATCH = 8  # the last one is filled up: a picture's mask does not depend on its neighbours' number
-SMALLEST = 0.001  # of the field: what is smaller is no nodule that an expert would outline
-
-
-def to_frame(probability: np.ndarray, affine: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return a probability map (h, w) on the frame's grid (H, W), both float32, by the affine of `inputs`."""
-    height, width = shape
-    return cv2.warpAffine(probability, affine.reshape(2, 3), (width, height), flags=cv2.INTER_LINEAR)
 
 
 def describe_mask(probability: np.ndarray, field: np.ndarray) -> dict[str, Any]:
     """Return mask, mean probability and entropy [bit] of a probability map on the frame's grid; no nodule is outside
     the field."""
-    found = (probability > 0.5) & field
-    labels = label_nodules(found.astype(np.uint8), max(1, round(SMALLEST * int(field.sum()))))
+    labels = outline_nodules(probability, field)
     inside = np.clip(probability[field], 1e-6, 1 - 1e-6)
     entropy = -(inside * np.log2(inside) + (1 - inside) * np.log2(1 - inside))
     return {

@@ -272,6 +272,7 @@ def describe(
         "encoder": spec["encoder"],
         "encoder_weights": spec["encoder_weights"] or "none: trained from nothing",
         "input": f"grey {train.images.shape[1]} x {train.images.shape[2]} pictures as preprocess_frames makes them",
+        "preprocess": spec["preprocess"],
         "loss": "Dice, image by image, + binary cross-entropy; Adam, one-cycle learning rate",
         "held_out_fold": str(fold),
         "trained_on": {
