@@ -1,9 +1,6 @@
 """CheXpert: rows found by patient, study and view, and labels that are absent, uncertain, or not mentioned."""
 
-import contextlib
 import csv
-import json
-import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 from tests.fixtures import extract_spec, index_spec
 from workflow_scripts.collections import chexpert
 from workflow_scripts.collections.chexpert import HEADER, LABELS
-from workflow_scripts.collections.collection import TABLE, Indexed, Source, Unusable, WrongLayout
+from workflow_scripts.collections.collection import TABLE, Indexed, Source, WrongLayout
 from workflow_scripts.demo.chexpert import write_chexpert
 from workflow_scripts.frames.extract_frames import extract_frames
 from workflow_scripts.ingest.index_cases import index_cases
@@ -300,25 +297,3 @@ def test_the_twin_shows_its_defects(tmp_path: Path) -> None:
     found, lost = index_cases(tmp_path / "a", "films", index_spec("chexpert"), tmp_path / "cache")
     assert sorted(one["status"] for one in lost) == ["partial", "quarantined", "quarantined", "quarantined"]
     assert len({one["group_id"] for one in found}) == 10
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_damage_anywhere_is_unusable_or_a_wrong_layout_and_nothing_else(tmp_path: Path, seed: int) -> None:
-    top = write_small(tmp_path)
-    rng = random.Random(seed)
-    path = rng.choice(sorted(path for path in top.rglob("*") if path.is_file()))
-    data = bytearray(path.read_bytes())
-    place = rng.randrange(len(data))
-    match seed % 3:
-        case 0:
-            data[place] ^= 1 << rng.randrange(8)
-        case 1:
-            del data[place:]
-        case 2:
-            data[place:place] = rng.randbytes(9)
-    path.write_bytes(data)
-    with contextlib.suppress(Unusable, WrongLayout):
-        for case in index(tmp_path).values():
-            if case.row:
-                json.dumps(case.row)
-                list(chexpert.open_case(Source(tmp_path, tmp_path), case.row).read())

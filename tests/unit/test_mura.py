@@ -1,8 +1,6 @@
 """MURA: a folder is a study, its name says abnormal or not, and the tables have no header."""
 
-import contextlib
 import json
-import random
 import shutil
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from tests.fixtures import extract_spec, index_spec
 from workflow_scripts.collections import mura
-from workflow_scripts.collections.collection import TABLE, Indexed, Source, Unusable, WrongLayout, card
+from workflow_scripts.collections.collection import TABLE, Indexed, Source, WrongLayout, card
 from workflow_scripts.demo.mura import write_mura
 from workflow_scripts.frames.extract_frames import extract_frames
 from workflow_scripts.ingest.index_cases import index_cases
@@ -244,25 +242,3 @@ def test_the_twin_shows_its_defects(tmp_path: Path) -> None:
     found, lost = index_cases(tmp_path / "a", "films", index_spec("mura"), tmp_path / "cache")
     assert {one["status"] for one in lost} == {"quarantined", "noticed"}
     assert len({one["body_part"] for one in found}) == 6  # the label of the elbow is denied
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_damage_anywhere_is_unusable_or_a_wrong_layout_and_nothing_else(tmp_path: Path, seed: int) -> None:
-    top = write_set(tmp_path)
-    rng = random.Random(seed)
-    path = rng.choice(sorted(path for path in top.rglob("*") if path.is_file()))
-    data = bytearray(path.read_bytes())
-    place = rng.randrange(len(data))
-    match seed % 3:
-        case 0:
-            data[place] ^= 1 << rng.randrange(8)
-        case 1:
-            del data[place:]
-        case 2:
-            data[place:place] = rng.randbytes(9)
-    path.write_bytes(data)
-    with contextlib.suppress(Unusable, WrongLayout):
-        for case in index(tmp_path).values():
-            if case.row:
-                json.dumps(case.row)
-                list(mura.open_case(Source(tmp_path, tmp_path), case.row).read())
