@@ -117,5 +117,5 @@ def test_the_command_writes_a_row_a_system_and_readers_keep_to_one(tmp_path: Pat
         given = ["--spec", json.dumps({"also": also}), "--grades", str(out), "--quarantine", str(lost)]
         main(["--chunks", str(tmp_path / "chunks"), *given])
         assert [row["system"] for row in read_rows(out, grades.SCHEMA)] == ["ACR 2017", *also]
-        assert grades.read_main(out)["1"]["level"] == "TR5"
+        assert grades.by_main(read_rows(out, grades.SCHEMA))["1"]["level"] == "TR5"
         assert [row["case_id"] for row in read_rows(lost, quarantine.SCHEMA)] == ["2"]

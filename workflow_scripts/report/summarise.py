@@ -41,7 +41,7 @@ class Tables:
     planned: set[str]  # the cases that the plan names
     graded: bool  # whether the data set's cases get a grade
     frames: dict[str, Counter[str]]  # by case_id: taken, outlined, ready, cut
-    grades: dict[str, dict[str, Any]]  # by case_id, by the system that every case is graded by
+    grades: dict[str, Mapping[str, Any]]  # by case_id, by the system that every case is graded by
     levels: list[dict[str, Any]]  # of every case, by every system
     problems: list[dict[str, Any]]  # rows of quarantine
 
@@ -50,6 +50,7 @@ def read_tables(folder: Path, scored_with: Collection[str]) -> Tables:
     """Read the tables of the data set under `folder`, scored with these models; pictures are not read."""
     stages = [*STAGES[1:3], *([IMPORT] if GIVEN_MASKS in scored_with else [])]
     graded = (folder / "grades.parquet").is_file()
+    levels = read_rows(folder / "grades.parquet", grades.SCHEMA) if graded else []
     by_chunk = [path for stage in stages for path in planned(folder, f"quarantine/{stage}")]
     whole = [folder / "quarantine" / f"{stage}.parquet" for stage in (STAGES[0], *STAGES[3:][:graded])]
     return Tables(
@@ -57,8 +58,8 @@ def read_tables(folder: Path, scored_with: Collection[str]) -> Tables:
         graded=graded,
         planned={row["case_id"] for path in planned(folder, "chunks") for row in stream_rows(path, ["case_id"])},
         frames=count_frames(folder),
-        grades=grades.read_main(folder / "grades.parquet") if graded else {},
-        levels=read_rows(folder / "grades.parquet", grades.SCHEMA) if graded else [],
+        grades=grades.by_main(levels),
+        levels=levels,
         problems=read_many([*whole, *by_chunk], quarantine.SCHEMA),
     )
 

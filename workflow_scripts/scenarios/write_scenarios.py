@@ -47,10 +47,10 @@ class DataSet:
         return {row["case_id"]: row for row in read_rows(self.folder / "cases.parquet", cases.SCHEMA)}
 
     @cached_property
-    def grades(self) -> dict[str, dict[str, Any]]:
+    def grades(self) -> dict[str, Mapping[str, Any]]:
         """The grade of every case that is not in quarantine; none where the data set is not graded."""
         path = self.folder / "grades.parquet"
-        return grades.read_main(path) if path.is_file() else {}
+        return grades.by_main(read_rows(path, grades.SCHEMA)) if path.is_file() else {}
 
     @cached_property
     def chunks(self) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """grades: one row is one case graded by a TI-RADS system."""
 
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from workflow_scripts.tables.table import column, read_rows
+from workflow_scripts.tables.table import column
 
 MAIN = "ACR 2017"  # the system that every case is graded by, and that scenarios and the report rest on
 SCHEMA = pa.schema(
@@ -44,6 +44,6 @@ SCHEMA = pa.schema(
 )
 
 
-def read_main(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the row of each case by the system that every case is graded by."""
-    return {row["case_id"]: row for row in read_rows(path, SCHEMA) if row["system"] == MAIN}
+def by_main(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return of rows of `grades` that of each case by the system that every case is graded by."""
+    return {row["case_id"]: row for row in rows if row["system"] == MAIN}

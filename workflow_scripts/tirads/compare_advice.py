@@ -61,7 +61,7 @@ def compare_advice(case: Mapping[str, Any], grade: Mapping[str, Any] | None) -> 
 
 def compare_all(rows: Iterable[Mapping[str, Any]], graded: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of `advice` of all cases that carry advice or a conclusion, those to be reviewed first."""
-    grade_of = {grade["case_id"]: grade for grade in graded if grade["system"] == grades.MAIN}
+    grade_of = grades.by_main(graded)
     compared = [
         compare_advice(case, grade_of.get(case["case_id"]))
         for case in rows
