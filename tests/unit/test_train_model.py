@@ -37,6 +37,8 @@ SPEC: dict[str, Any] = {
     "patience": 9,
     "batch_size": 4,
     "learning_rate": 0.003,
+    "augmentation": "full",
+    "cross_entropy_weight": 1.0,
     "seed": 0,
     "threads": 1,
     "kinds": {"clinic": "ddti"},

@@ -1,5 +1,8 @@
 """Train an encoder-decoder network with Dice + binary cross-entropy and Adam, without ever seeing the fold held out.
 
+What is validated and kept is the running average of the weights, which a step of chance moves little (Polyak and
+Juditsky 1992; Izmailov 2018).
+
 Every epoch is kept outside the declared outputs, as safetensors and JSON, under a key of parameters, data and code: a
 run that was killed goes on from its last epoch and ends as an undisturbed one.
 """
@@ -15,6 +18,7 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import load_file, save_file
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from workflow_scripts import command
 from workflow_scripts.collections.collection import card_of
@@ -35,6 +39,8 @@ from workflow_scripts.segment.pictures import Pictures, deal, read_pictures
 from workflow_scripts.tables import cases, folds, history
 from workflow_scripts.tables.table import planned, read_many, read_rows, write_rows
 
+AVERAGED = 0.99  # share of the average that a step leaves: it looks back about a hundred steps
+
 
 @dataclass
 class State:
@@ -52,11 +58,11 @@ def batches(count: int, size: int, order: np.ndarray) -> Iterator[np.ndarray]:
         yield np.take(order, np.arange(start, start + size), mode="wrap")
 
 
-def loss_of(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Return Dice loss, image by image, plus binary cross-entropy; logits and masks are (n, 1, H, W)."""
+def loss_of(logits: torch.Tensor, masks: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
+    """Return Dice loss, image by image, plus `weight` times binary cross-entropy; logits and masks are (n, 1, H, W)."""
     # smp pools over the batch: with the images as channels, its Dice is the mean over images.
     dice = smp.losses.DiceLoss("multilabel")(logits.transpose(0, 1), masks.transpose(0, 1))
-    return dice + torch.nn.functional.binary_cross_entropy_with_logits(logits, masks)
+    return dice + weight * torch.nn.functional.binary_cross_entropy_with_logits(logits, masks)
 
 
 def overlap(logits: torch.Tensor, masks: np.ndarray) -> list[tuple[float, float]]:
@@ -81,17 +87,23 @@ class Trainer:
         self.precision = mixed_precision(self.device)
         network = build_network(spec["architecture"], spec["encoder"], spec["encoder_weights"])
         self.network = channels_last(network.to(self.device))
+        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGED), use_buffers=True)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=spec["learning_rate"])
         total = steps * spec["epochs"]
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, spec["learning_rate"], total_steps=total)
         if (folder / "state.json").is_file():
             self._resume()
 
-    def forward(self, images: np.ndarray) -> torch.Tensor:
+    def forward(self, network: torch.nn.Module, images: np.ndarray) -> torch.Tensor:
         """Return the logits (n, 1, H, W) of pictures (n, H, W), in float32."""
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            logits: torch.Tensor = self.network(as_batch(images, self.device))
+            logits: torch.Tensor = network(as_batch(images, self.device))
         return logits.float()
+
+    def loss(self, logits: torch.Tensor, masks: np.ndarray) -> torch.Tensor:
+        """Return the loss of logits (n, 1, H, W) against masks (n, H, W)."""
+        wanted = torch.from_numpy(masks).to(self.device)[:, None].float()
+        return loss_of(logits, wanted, self.spec["cross_entropy_weight"])
 
     def train_epoch(self, pictures: Pictures, batch: int) -> dict[str, float]:
         """Train one epoch; everything random in it follows from the seed and the epoch's number."""
@@ -99,10 +111,13 @@ class Trainer:
         self.network.train()
         losses, overlaps = [], []
         for indices in batches(len(pictures.images), batch, rng.permutation(len(pictures.images))):
-            pairs = [augment(pictures.images[index], pictures.masks[index], rng) for index in indices]
+            pairs = [
+                augment(pictures.images[index], pictures.masks[index], rng, self.spec["augmentation"])
+                for index in indices
+            ]
             images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
-            logits = self.forward(images)
-            loss = loss_of(logits, torch.from_numpy(masks).to(self.device)[:, None].float())
+            logits = self.forward(self.network, images)
+            loss = self.loss(logits, masks)
             if not torch.isfinite(loss):
                 raise command.Refusal(
                     f"training: the loss is {loss.item()} in epoch {self.state.epoch + 1};"
@@ -112,6 +127,7 @@ class Trainer:
             loss.backward()
             self.optimiser.step()
             self.schedule.step()
+            self.average.update_parameters(self.network)
             losses.append(loss.item())
             overlaps += overlap(logits, masks)
         dice, iou = np.mean(overlaps, axis=0)
@@ -120,12 +136,12 @@ class Trainer:
     @torch.inference_mode()
     def validate(self, pictures: Pictures, batch: int) -> dict[str, float]:
         """Return loss, mean per-image Dice and IoU of pictures that are not trained on."""
-        self.network.eval()
+        self.average.eval()
         losses, overlaps = [], []
         for start in range(0, len(pictures.images), batch):
             masks = pictures.masks[start : start + batch]
-            logits = self.forward(pictures.images[start : start + batch])
-            losses.append(loss_of(logits, torch.from_numpy(masks).to(self.device)[:, None].float()).item() * len(masks))
+            logits = self.forward(self.average, pictures.images[start : start + batch])
+            losses.append(self.loss(logits, masks).item() * len(masks))
             overlaps += overlap(logits, masks)
         dice, iou = np.mean(overlaps, axis=0)
         loss = sum(losses) / len(pictures.images)
@@ -136,6 +152,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         state, name = self.optimiser.state_dict(), f"epoch-{self.state.epoch}.safetensors"
         tensors = {f"network/{key}": tensor for key, tensor in self.network.state_dict().items()}
+        tensors |= {f"average/{key}": tensor for key, tensor in self.average.state_dict().items()}
         for index, values in state["state"].items():
             tensors |= {f"optimiser/{index}/{key}": value for key, value in values.items()}
         tensors["random"] = torch.get_rng_state()
@@ -161,7 +178,9 @@ class Trainer:
         self.state = State(**about)
         tensors = load_file(self.folder / f"epoch-{self.state.epoch}.safetensors")
         torch.set_rng_state(tensors.pop("random"))
-        self.network.load_state_dict({k[8:]: tensor for k, tensor in tensors.items() if k.startswith("network/")})
+        for name, module in (("network/", self.network), ("average/", self.average)):
+            own = {key.removeprefix(name): tensor for key, tensor in tensors.items() if key.startswith(name)}
+            module.load_state_dict(own)
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimiser/"):
@@ -171,9 +190,11 @@ class Trainer:
         self.schedule.load_state_dict(schedule)
 
     def restore_best(self) -> None:
-        """Put back the weights of the best epoch."""
+        """Put the averaged weights of the best epoch into the network."""
         tensors = load_file(self.folder / f"best-{self.state.best_epoch}.safetensors")
-        self.network.load_state_dict({k[8:]: tensor for k, tensor in tensors.items() if k.startswith("network/")})
+        start = "average/module."
+        best = {key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)}
+        self.network.load_state_dict(best)
 
 
 def train_model(train: Pictures, validate: Pictures, spec: dict[str, Any], folder: Path, log: Any) -> Trainer:
@@ -273,7 +294,8 @@ def describe(
         "encoder_weights": spec["encoder_weights"] or "none: trained from nothing",
         "input": f"grey {train.images.shape[1]} x {train.images.shape[2]} pictures as preprocess_frames makes them",
         "preprocess": spec["preprocess"],
-        "loss": "Dice, image by image, + binary cross-entropy; Adam, one-cycle learning rate",
+        "loss": f"Dice, image by image, + {spec['cross_entropy_weight']:g} x binary cross-entropy",
+        "training": f"Adam, one-cycle learning rate, averaged weights, augmentation: {spec['augmentation']}",
         "held_out_fold": str(fold),
         "trained_on": {
             name: sum(row["dataset"] == name and row["fold"] != fold for row in rows) for name in sorted(terms)
