@@ -2,7 +2,7 @@
 From masks to figures: how good, on how many, and which cases to look at.
 
 REQUIRED INPUTS:
-    <results>/datasets/{dataset}/chunks/, frames/, masks/{model}/{fold}/{chunk}.parquet
+    <results>/datasets/{dataset}/chunks/, frames/, inputs/, masks/{model}/{fold}/{chunk}.parquet
     <results>/model/folds.parquet, where a model is trained
 OUTPUTS:
     <results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet
@@ -17,6 +17,7 @@ rule score_masks:
     input:
         frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
         chunk="<results>/datasets/{dataset}/chunks/{chunk}.parquet",
+        inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
         masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
         folds=lambda wildcards: [] if wildcards.fold == "given" else "<results>/model/folds.parquet",
     output:
@@ -34,14 +35,15 @@ rule score_masks:
         "Scoring {wildcards.model} on {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:
         "python -m workflow_scripts.metrics.score_masks"
-        " --frames {input.frames:q} --chunk {input.chunk:q} --masks {input.masks:q} --folds {input.folds:q}"
-        " --dataset {wildcards.dataset} --scores {output.scores:q} &> {log:q}"
+        " --frames {input.frames:q} --chunk {input.chunk:q} --inputs {input.inputs:q} --masks {input.masks:q}"
+        " --folds {input.folds:q} --dataset {wildcards.dataset} --roots {ROOTS:q} --scores {output.scores:q} &> {log:q}"
 
 
 rule summarise_scores:
     """Summarise the scores with intervals over groups, and hold them against the gates."""
     input:
         scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
     output:
         summary="<results>/review/scores.json",
     log:
@@ -59,6 +61,31 @@ rule summarise_scores:
     shell:
         "python -m workflow_scripts.metrics.summarise_scores"
         " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --summary {output.summary:q} &> {log:q}"
+
+
+rule compare_models:
+    """Compare all that is scored on the frames that all of them scored; each pair by patient."""
+    input:
+        scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
+    output:
+        json="<results>/review/comparison.json",
+        csv="<results>/review/comparison.csv",
+    log:
+        "<logs>/compare_models.log",
+    benchmark:
+        "<benchmarks>/compare_models.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("compare_models"),
+        code=code("metrics.compare_models"),
+    message:
+        "Comparing what is scored"
+    shell:
+        "python -m workflow_scripts.metrics.compare_models"
+        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --json {output.json:q} --csv {output.csv:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule flag_cases:

@@ -71,7 +71,7 @@ def write_dataset(folder: Path, root: Path, plan: dict[str, dict[str, Any]]) -> 
                 (root / said["file"]).write_bytes(image["bytes"])
                 image = {"bytes": None, "path": said["file"]}
             mask = picture(outline((HEIGHT, WIDTH))) if outlined else None
-            size = {"frame_index": index, "height": HEIGHT, "width": WIDTH}
+            size: dict[str, Any] = {"modality": "US", "frame_index": index, "height": HEIGHT, "width": WIDTH}
             if reached > 1:
                 kind = "nodule" if outlined else None
                 table["frames"].append(row(frames.SCHEMA, **frame, **size, image=image, mask=mask, mask_kind=kind))

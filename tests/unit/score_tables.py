@@ -9,7 +9,8 @@ import numpy as np
 
 from workflow_scripts.imaging.stills import encode_png
 from workflow_scripts.metrics import score_masks
-from workflow_scripts.tables import cases, folds, frames, masks, scores
+from workflow_scripts.provenance import canonical_json
+from workflow_scripts.tables import cases, folds, frames, inputs, masks, scores
 from workflow_scripts.tables.table import read_rows, write_rows
 
 SHAPE = (100, 120)
@@ -32,9 +33,18 @@ def png(mask: np.ndarray) -> dict[str, Any]:
 
 
 def score_row(frame: int, dice: float | None, group: str = "g", **changes: Any) -> dict[str, Any]:
+    """Return a score of two masks of 1000 pixels each and one nodule each; None: of two empty ones."""
     iou = None if dice is None else dice / (2 - dice)
     row: dict[str, Any] = dict.fromkeys(scores.SCHEMA.names) | {"frame_id": f"c/{frame}", "case_id": "c"}
     row |= {"dataset": "d", "group_id": f"d/{group}", "model": "m", "fold": "0", "dice": dice, "iou": iou}
+    tp, size, found = round(1000 * (dice or 0)), 0 if dice is None else 1000, int((dice or 0) > 0.2)
+    row |= {"tp": tp, "fp": size - tp, "fn": size - tp, "tn": 12000 - 2 * size + tp}
+    row |= {
+        "n_outlined": size // 1000,
+        "n_predicted": size // 1000,
+        "n_found": found,
+        "found_dice": dice if found else None,
+    }
     return row | {"empty_reference": dice is None, "empty_prediction": dice is None} | changes
 
 
@@ -45,27 +55,42 @@ class House:
         self.folder = folder
         self.spec: dict[str, Any] = {"models": {"m": []}, "datasets": {}, "gates": GATES, "seed": 0}
 
-    def add(self, pairs: Pairs, dataset: str = "d", fold: str = "0", chunk: str = "000") -> list[str]:
-        """Write one chunk of cases with their frames and masks, and return the arguments of score_masks."""
+    def add(
+        self,
+        pairs: Pairs,
+        dataset: str = "d",
+        fold: str = "0",
+        chunk: str = "000",
+        labels: dict[str, Any] | None = None,
+        still: dict[str, Any] | None = None,
+        field: np.ndarray | None = None,
+    ) -> list[str]:
+        """Write one chunk of cases with their frames, fields and masks, and return the arguments of score_masks.
+
+        `labels` are those of every case, `still` are columns of every frame, `field` is that of every frame.
+        """
         own = self.folder / dataset
-        paths = {name: own / name / f"{chunk}.parquet" for name in ("chunks", "frames", f"masks/m/{fold}")}
-        listed, stills, predicted = (list[dict[str, Any]]() for _ in range(3))
+        paths = {name: own / name / f"{chunk}.parquet" for name in ("chunks", "frames", "inputs", f"masks/m/{fold}")}
+        listed, stills, ready, predicted = (list[dict[str, Any]]() for _ in range(4))
         for case_id, frames_of_case in pairs.items():
-            listed.append({"case_id": case_id, "dataset": dataset, "group_id": f"patient-{case_id}"})
+            listed.append({"case_id": case_id, "dataset": dataset, "group_id": f"patient-{case_id}"} | (labels or {}))
             for index, (prediction, reference) in enumerate(frames_of_case):
                 frame = {"frame_id": f"{case_id}/{index}", "case_id": case_id}
-                stills.append(frame | {"mask": None if reference is None else png(reference)})
+                stills.append(frame | {"mask": None if reference is None else png(reference)} | (still or {}))
+                ready += [] if field is None else [frame | {"field": png(field)}]
                 if prediction is not None:
                     predicted.append(frame | {"model": "m", "fold": fold, "mask": png(prediction)})
-        for path, rows, table in zip(paths.values(), [listed, stills, predicted], (cases, frames, masks), strict=True):
+        tables = (cases, frames, inputs, masks)
+        for path, rows, table in zip(paths.values(), [listed, stills, ready, predicted], tables, strict=True):
             write_rows(path, rows, table.SCHEMA)
         self.spec["datasets"][dataset] = ["m"]
         self.spec["models"]["m"] = sorted({*self.spec["models"]["m"], fold})
-        named = {"chunk": paths["chunks"], "frames": paths["frames"], "masks": paths[f"masks/m/{fold}"]}
-        named |= {"dataset": Path(dataset), "scores": own / "scores" / "m" / fold / f"{chunk}.parquet"}
+        named: dict[str, Any] = {"chunk": paths["chunks"], "frames": paths["frames"], "masks": paths[f"masks/m/{fold}"]}
+        named |= {"inputs": paths["inputs"], "roots": canonical_json({dataset: str(self.folder)})}
+        named |= {"dataset": dataset, "scores": own / "scores" / "m" / fold / f"{chunk}.parquet"}
         return [part for name, value in named.items() for part in (f"--{name}", str(value))]
 
-    def score(self, pairs: Pairs, joined: dict[str, str] | None = None, **where: str) -> list[dict]:
+    def score(self, pairs: Pairs, joined: dict[str, str] | None = None, **where: Any) -> list[dict]:
         """Score one chunk by the command, with `joined` as the groups that a table of folds gives to cases."""
         arguments = [*self.add(pairs, **where), "--folds"]  # with nothing after it, where the rule has no folds
         if joined is not None:

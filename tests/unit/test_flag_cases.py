@@ -13,7 +13,6 @@ from workflow_scripts.provenance import canonical_json
 from workflow_scripts.tables import flags
 from workflow_scripts.tables.table import read_rows
 
-CORNER = ellipse(row=5, column=60)
 SPECK = np.zeros(SHAPE, np.uint8)
 SPECK[2:4, 2:4] = 1
 
@@ -36,7 +35,6 @@ SPECK[2:4, 2:4] = 1
         (ellipse(50, 60, 14, 14) | SPECK, NODULE, "too small", "0.49 times the outlined area"),  # no part of its own
         (np.roll(NODULE, 12, axis=1), NODULE, "shifted", "centres 12 pixels apart"),
         (ellipse(50, 60, 27, 15), NODULE, "inexact outline", "Dice 0.82"),
-        (ellipse(5, 60, 27, 15), CORNER, "touches the edge of the picture", "Dice 0.83"),
     ],
 )
 def test_faults(prediction: np.ndarray, reference: np.ndarray, kind: str, detail: str) -> None:
@@ -56,6 +54,22 @@ def test_the_words_of_a_case() -> None:
     assert put_in_words([Fault("shifted", "24 pixels"), large, missed], 3) == (
         "missed: nothing was found in 1 of 3 frames; too large: 2.3 times the area in 1 of 3 frames"
     )
+
+
+def test_what_is_around_the_nodule_is_named() -> None:
+    cut = find_fault(ellipse(50, 60, 27, 15), NODULE, edge=True)
+    assert (cut.kind, cut.detail) == ("touches the edge of the field", "Dice 0.82")
+    assert cut.kind in flag_cases.FAULTS
+    doubled = find_fault(NODULE | ellipse(20, 20, 10, 10), NODULE, views=2)
+    assert doubled.detail == "2 parts where the expert outlined 1 (two views side by side)"
+
+
+def test_the_edge_is_that_of_the_field(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    field = np.full(SHAPE, 255, np.uint8)
+    field[:30] = 0  # far inside the picture
+    house.score({"1": [(np.roll(NODULE, 6, axis=1), NODULE)]}, field=field)
+    assert run(house)[0]["reason"].startswith("touches the edge of the field: Dice 0.81")
 
 
 def run(house: House) -> list[dict[str, Any]]:

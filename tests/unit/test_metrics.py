@@ -35,7 +35,7 @@ def square(half: int) -> np.ndarray:
 
 
 ROOT = 2**0.5
-TABLE = [
+TABLE: list[tuple[Any, ...]] = [
     # prediction, reference, (tp, fp, fn, tn), Dice, IoU, HD95, mean surface distance
     ("equal", grid("0110"), grid("0110"), (2, 0, 0, 2), 1.0, 1.0, 0.0, 0.0),
     ("half", grid("111100"), grid("001111"), (2, 2, 2, 0), 0.5, 1 / 3, 2.0, 6 / 8),
@@ -67,6 +67,10 @@ def test_figures_by_hand(
     for name, expected in {"dice": dice, "iou": iou, "hd95": hd95, "surface_distance": mean}.items():
         assert row[name] == (None if expected is None else pytest.approx(expected, abs=1e-5)), name
     assert (row["empty_reference"], row["empty_prediction"]) == (not reference.any(), not prediction.any())
+    tp, fp, fn, _ = counts
+    assert row["sensitivity"] == (tp / (tp + fn) if reference.any() else None)
+    assert row["precision"] == (tp / (tp + fp) if prediction.any() else None)
+    assert row["hd95_mm"] is row["surface_distance_mm"] is row["longest_mm"] is None  # nobody states a spacing
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,8 +90,8 @@ def test_symmetric_bounded_and_of_one_kind(one: np.ndarray, other: np.ndarray) -
 @settings(max_examples=60, deadline=None)
 @given(MASKS, MASKS, st.integers(0, 6), st.integers(0, 6))
 def test_moving_both_changes_nothing_but_the_background(one: np.ndarray, other: np.ndarray, down: int, by: int) -> None:
-    moved = [np.pad(mask, ((down, 6 - down), (by, 6 - by))) for mask in (one, other)]
-    row, away = score_frame(one, other), score_frame(*moved)
+    moved, followed = (np.pad(mask, ((down, 6 - down), (by, 6 - by))) for mask in (one, other))
+    row, away = score_frame(one, other), score_frame(moved, followed)
     assert {**row, "tn": None} == pytest.approx({**away, "tn": None}, nan_ok=True)
 
 
@@ -195,8 +199,10 @@ def test_verdicts(interval: list[float] | None, verdict: str) -> None:
 
 def test_without_frames_there_is_nothing_to_say() -> None:
     figures = summarise([], GATES, seed=0)
-    nothing = dict.fromkeys(["mean", "sd", "q1", "median", "q3", "interval"])
+    nothing = dict.fromkeys(["mean", "sd", "q1", "median", "q3", "interval"]) | {"n": 0}
     assert figures["dice"] == nothing | {"gate": 0.8, "verdict": "undecided"}
+    assert figures["hd95"] == nothing
+    assert figures["pooled"]["iou"] == figures["nodules"]["sensitivity"] == {"value": None, "interval": None}
     assert (figures["n_frames"], figures["n_cases"], figures["n_groups"]) == (0, 0, 0)
     assert sentence(figures) == "no scored frame"
 
@@ -232,7 +238,7 @@ def test_the_summary_covers_every_fold_and_data_set(tmp_path: Path) -> None:
     model = summary["models"]["m"]
     assert [model["datasets"][name]["n_frames"] for name in ("d", "e")] == [2, 1]
     assert (model["overall"]["n_frames"], model["overall"]["n_cases"], model["overall"]["n_groups"]) == (3, 3, 3)
-    assert summary["models"]["other"] == {"overall": summarise([], GATES, seed=0), "datasets": {}}
+    assert summary["models"]["other"] == {"overall": summarise([], GATES, seed=0), "datasets": {}, "strata": []}
     assert "enters no mean" in summary["empty_policy"]
 
 

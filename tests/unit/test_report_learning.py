@@ -10,9 +10,9 @@ import pytest
 
 from tests.unit.report_tables import CLIPS, HEIGHT, HOSTILE, KINDS, STILLS, WIDTH, Run, outline, picture
 from tests.unit.test_report import Page, numbers
-from workflow_scripts.metrics import flag_cases, score_masks, summarise_scores
+from workflow_scripts.metrics import compare_models, flag_cases, score_masks, summarise_scores
 from workflow_scripts.report.draw_scores import draw_curves, draw_distribution, round_step
-from workflow_scripts.report.summarise_segmentation import choose_frames, distribute, summarise_folds
+from workflow_scripts.report.summarise_segmentation import choose_frames, choose_special, distribute, summarise_folds
 from workflow_scripts.report.write_report import shown_gate
 from workflow_scripts.tables import cases, folds, history, masks, quarantine, scores
 from workflow_scripts.tables.table import planned, read_rows, stream_rows, write_rows
@@ -76,11 +76,12 @@ def learn(run: Run, scored: dict[str, Any] = SCORED) -> None:
                 ]
                 path = folder / "masks" / model / fold / frames.name
                 write_rows(path, predicted, masks.SCHEMA)
-                plan, split = folder / "chunks" / frames.name, run.results / "model" / "folds.parquet"
-                rows, _ = score_masks.score_masks(frames, plan, path, split, name)
+                plan, fields = (folder / each / frames.name for each in ("chunks", "inputs"))
+                split, root = run.results / "model" / "folds.parquet", Path(run.roots[name])
+                rows, _ = score_masks.score_masks(frames, plan, fields, path, split, name, root)
                 write_rows(folder / "scores" / model / fold / frames.name, rows, scores.SCHEMA)
             for frames in planned(folder, "frames") if model == GIVEN_MASKS else []:
-                write_rows(folder / "quarantine" / "import_masks" / frames.name, [], quarantine.SCHEMA)
+                write_rows(folder / "quarantine" / "import_masks" / GIVEN_MASKS / frames.name, [], quarantine.SCHEMA)
     review(run)
 
 
@@ -89,6 +90,9 @@ def review(run: Run) -> None:
     asked = ["--datasets", str(run.results / "datasets"), "--spec", spec]
     summarise_scores.main([*asked, "--summary", str(run.results / "review" / "scores.json")])
     flag_cases.main([*asked, "--flags", str(run.results / "review" / "flags.parquet")])
+    if any(len(models) > 1 for models in run.scored["datasets"].values()):
+        written = [f"--{kind}={run.results / 'review' / 'comparison'}.{kind}" for kind in ("json", "csv")]
+        compare_models.main([*asked, *written])
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_every_figure_on_the_page_is_in_the_summary(run: Run) -> None:
     page, summary = run.report()
     visible = re.sub(r'<g class="ticks".*?</g>', "", page, flags=re.DOTALL)  # the scales of axes
     known = numbers(json.dumps(summary))
-    assert numbers(Page(visible).text) <= known | {round(number, 3) for number in known}
+    assert numbers(Page(visible).text) <= known | {round(number, digits) for number in known for digits in (1, 3)}
 
 
 def test_the_summary_holds_the_scores_as_they_are(run: Run) -> None:
@@ -161,7 +165,7 @@ def test_verdicts_stand_in_words_with_the_policy(run: Run) -> None:
 def test_what_was_given_may_have_seen_the_patients(run: Run) -> None:
     text = text_of(run.report()[0])
     trained, given = text.split(f" {GIVEN_MASKS} Given, not trained here. ")
-    assert "Whether these masks come from a model that has seen these patients is not known" in given
+    assert "Whether what made these masks has seen these patients is not known" in given
     assert "Each scored frame was predicted by a model that never saw its group" in trained
     assert "Training" not in given.split("Frames and masks")[0]
 
@@ -171,7 +175,7 @@ def test_a_given_model_needs_no_folder_of_models(run: Run, tmp_path: Path) -> No
     learn(one, {"models": {"own": ["given"]}, "datasets": {"clips": ["own"]}})
     (one.results / "model" / "folds.parquet").unlink()
     page, summary = one.report()
-    assert "Whether this model has seen these patients is not known" in text_of(page)
+    assert "Whether what made these masks has seen these patients is not known" in text_of(page)
     assert "folds" not in summary["segmentation"]
 
 
@@ -196,6 +200,43 @@ def test_outlines_lie_over_pixels_that_are_stored_once(run: Run) -> None:
     assert {drawn[:4] for *_, drawn in overlays} >= {"M10,", ""}
 
 
+def test_figures_per_patient_per_nodule_and_by_stratum(run: Run) -> None:
+    page, summary = run.report()
+    text, figures = text_of(page), summary["segmentation"]["models"][MODEL]
+    overall = figures["overall"]
+    assert f"Dice {overall['dice']['mean']:.3f}" in text
+    assert f"{overall['patients']['dice']['value']:.3f} no interval" not in text
+    nodules = overall["n_nodules"]
+    assert (nodules["outlined"], nodules["found"], nodules["false"]) == (45, 44, 0)
+    assert f"all 45 44 {overall['nodules']['sensitivity']['value']:.3f}" in text
+    assert "HD95, mm" not in text  # no spacing is known
+    assert [each["name"] for each in figures["strata"]] == ["level", "histology", "size", "nodules", "edge"]
+    for stratum in figures["strata"]:
+        assert f"{stratum['meaning']} {stratum['parts'][0]['part']} {stratum['parts'][0]['n_frames']}" in text
+    assert summary["segmentation"]["matching"] in text
+    assert summary["segmentation"]["families"] in text
+
+
+def test_pictures_with_several_nodules_two_views_or_at_the_edge_are_shown() -> None:
+    plain: dict[str, Any] = {"views": 1, "n_outlined": 1, "touches_edge": False}
+    changes: list[dict[str, Any]] = [
+        {},
+        {"views": 2, "n_outlined": 2},
+        {"n_outlined": 2},
+        {"touches_edge": True},
+        {"n_outlined": 3},
+        {"views": None},
+    ]
+    rows = [plain | {"frame_id": str(k)} | change for k, change in enumerate(changes)]
+    shown = [(row["special"], row["frame_id"], row["of"]) for row in choose_special(rows)]
+    assert shown == [
+        ("several nodules", "2", 2),
+        ("two views side by side", "1", 1),
+        ("at the edge of the field", "3", 1),
+    ]
+    assert choose_special([plain]) == []
+
+
 def test_joined_groups_are_listed(run: Run) -> None:
     page, summary = run.report()
     (joined,) = summary["segmentation"]["folds"]["joined"]
@@ -207,7 +248,7 @@ def test_joined_groups_are_listed(run: Run) -> None:
 
 def test_given_masks_that_were_refused_are_in_quarantine(run: Run) -> None:
     lost = {"case_id": "1", "dataset": "clinic-a", "stage": "import_masks", "status": "partial", "file": "1_1.png"}
-    path = run.results / "datasets" / "clinic-a" / "quarantine" / "import_masks" / "001.parquet"
+    path = run.results / "datasets" / "clinic-a" / "quarantine" / "import_masks" / GIVEN_MASKS / "001.parquet"
     write_rows(path, [lost | {"reason": "another grid", "mend": "resize it"}], quarantine.SCHEMA)
     page, summary = run.report()
     assert "another grid" in page

@@ -4,11 +4,11 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
 from workflow_scripts import command
 from workflow_scripts.imaging.stills import decode_picture
+from workflow_scripts.metrics.nodules import label_parts
 from workflow_scripts.metrics.overlap import count_pixels
 from workflow_scripts.metrics.scored import below, counted, scored_chunks
 from workflow_scripts.tables import flags
@@ -18,7 +18,6 @@ from workflow_scripts.tables.table import stream_rows, write_rows
 # nodule inside, gives 2 / (1 + 1.5); two equal discs 0.16 diameters apart share 0.80 of their area.
 TOO_LARGE = 1.5
 TOO_FAR = 0.16
-SPECK = 0.05  # a part with less of the mask's area than this is no nodule that somebody would count
 
 FAULTS = (  # the gravest first
     "missed",
@@ -29,7 +28,7 @@ FAULTS = (  # the gravest first
     "too large",
     "too small",
     "shifted",
-    "touches the edge of the picture",
+    "touches the edge of the field",
     "inexact outline",
 )
 
@@ -42,30 +41,20 @@ class Fault(NamedTuple):
     measured: bool = True  # the detail is a figure of this frame, which another frame will not share
 
 
-def count_parts(mask: np.ndarray) -> int:
-    """Return how many connected parts a mask has, specks left out; parts that touch at a corner are one."""
-    n, _, parts, _ = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8), connectivity=8)
-    areas = parts[1:n, cv2.CC_STAT_AREA]
-    return int((areas >= SPECK * areas.sum()).sum())
-
-
 def centre(mask: np.ndarray) -> np.ndarray:
     """Return row and column of a mask's centre of gravity, in pixels."""
     return np.argwhere(mask > 0).mean(axis=0)
 
 
-def touches_edge(mask: np.ndarray) -> bool:
-    """Say whether a mask reaches the first or last row or column of the picture."""
-    return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
-
-
-def find_fault(prediction: np.ndarray, reference: np.ndarray) -> Fault:
+def find_fault(prediction: np.ndarray, reference: np.ndarray, edge: bool = False, views: int | None = None) -> Fault:
     """Return the gravest thing that is wrong with a predicted mask.
 
     Parameters
     ----------
     prediction, reference
         (H, W) labels on the frame's grid; whatever is above 0 is nodule; not both empty.
+    edge, views
+        What `scores` says of the frame: `touches_edge`, `views`.
     """
     found, outlined = int(np.count_nonzero(prediction)), int(np.count_nonzero(reference))
     if not found:
@@ -75,11 +64,12 @@ def find_fault(prediction: np.ndarray, reference: np.ndarray) -> Fault:
     counts = count_pixels(prediction, reference)
     if not counts.tp:
         return Fault("found elsewhere", "no overlap", measured=False)
-    parts, expected = count_parts(prediction), count_parts(reference)
+    parts, expected = (int(label_parts(mask).max()) for mask in (prediction, reference))
+    beside = " (two views side by side)" if views == 2 else ""
     if parts > expected:
-        return Fault("doubled", f"{parts} parts where the expert outlined {expected}")
+        return Fault("doubled", f"{parts} parts where the expert outlined {expected}{beside}")
     if parts < expected:
-        return Fault("parts missing", f"{parts} found where the expert outlined {expected}")
+        return Fault("parts missing", f"{parts} found where the expert outlined {expected}{beside}")
     ratio = found / outlined
     if ratio >= TOO_LARGE:
         return Fault("too large", f"{ratio:.1f} times the outlined area")
@@ -88,8 +78,7 @@ def find_fault(prediction: np.ndarray, reference: np.ndarray) -> Fault:
     apart = float(np.linalg.norm(centre(prediction) - centre(reference)))
     if apart >= TOO_FAR * 2 * math.sqrt(outlined / math.pi):
         return Fault("shifted", f"centres {apart:.0f} pixels apart")
-    edge = touches_edge(prediction) or touches_edge(reference)
-    return Fault("touches the edge of the picture" if edge else "inexact outline", f"Dice {counts.dice:.2f}")
+    return Fault("touches the edge of the field" if edge else "inexact outline", f"Dice {counts.dice:.2f}")
 
 
 def put_in_words(faults: list[Fault], n_frames: int) -> str:
@@ -160,7 +149,12 @@ def flag_chunk(folder: Path, chunk: str, rows: list[dict[str, Any]], gates: dict
     for case_id in bad:
         worst, mean = poor[case_id][0], means[case_id]
         faults = [
-            find_fault(decode_picture(predictions[row["frame_id"]]), decode_picture(references[row["frame_id"]]))
+            find_fault(
+                decode_picture(predictions[row["frame_id"]]),
+                decode_picture(references[row["frame_id"]]),
+                bool(row["touches_edge"]),
+                row["views"],
+            )
             for row in poor[case_id]
         ]
         figures = f"mean Dice {mean['dice']:.3f}, gate {gates['dice']:.2f}; mean IoU {mean['iou']:.3f}"

@@ -26,6 +26,16 @@ class Counts:
         """Shared pixels over all nodule pixels (Jaccard 1912): 0 where one mask is empty, None where both are."""
         return iou_of(self.tp, self.fp, self.fn)
 
+    @property
+    def sensitivity(self) -> float | None:
+        """Share of the reference's pixels that were found; None where there are none."""
+        return self.tp / (self.tp + self.fn) if self.tp + self.fn else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the predicted pixels that are nodule; None where there are none."""
+        return self.tp / (self.tp + self.fp) if self.tp + self.fp else None
+
 
 def count_pixels(prediction: np.ndarray, reference: np.ndarray) -> Counts:
     """Return the counts of one prediction against its reference.
@@ -56,3 +66,8 @@ def iou_of_dice(dice: float) -> float:
     It holds for one image. The function is convex, so a mean IoU is at least that of the mean Dice (Jensen).
     """
     return dice / (2 - dice)
+
+
+def dice_of_iou(iou: float) -> float:
+    """Return the Dice that belongs to an IoU: 2 J / (1 + J)."""
+    return 2 * iou / (1 + iou)

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
 
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
@@ -12,7 +13,9 @@ def outline(mask: np.ndarray) -> np.ndarray:
     return (inside > cv2.erode(inside, CROSS))[1:-1, 1:-1]
 
 
-def surface_distances(prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def surface_distances(
+    prediction: np.ndarray, reference: np.ndarray, spacing: tuple[float, float] | None = None
+) -> np.ndarray:
     """Return the distance of every outline pixel of each mask to the nearest outline pixel of the other.
 
     Both directions are pooled, so the result is symmetric but for its order. Its 95th percentile is the HD95 and its
@@ -23,10 +26,12 @@ def surface_distances(prediction: np.ndarray, reference: np.ndarray) -> np.ndarr
     ----------
     prediction, reference
         (H, W) labels of one size; whatever is above 0 is nodule.
+    spacing
+        Distance between rows and between columns; None: one pixel each.
 
     Returns
     -------
-    (n,) distances in pixels between pixel centres; none where either mask is empty.
+    (n,) distances between pixel centres, in the unit of `spacing`, else in pixels; none where either mask is empty.
     """
     found, outlined = outline(prediction), outline(reference)
     if not (found.any() and outlined.any()):
@@ -35,14 +40,21 @@ def surface_distances(prediction: np.ndarray, reference: np.ndarray) -> np.ndarr
     x, y, width, height = cv2.boundingRect((found | outlined).astype(np.uint8))
     box = np.s_[y : y + height, x : x + width]
     found, outlined = found[box], outlined[box]
-    return np.concatenate([distances_to(outlined)[found], distances_to(found)[outlined]]).astype(float)
+    scale = 1.0
+    if spacing and spacing[0] == spacing[1]:
+        scale, spacing = spacing[0], None
+    distances = [distances_to(outlined, spacing)[found], distances_to(found, spacing)[outlined]]
+    return np.concatenate(distances) * scale
 
 
-def distances_to(pixels: np.ndarray) -> np.ndarray:
+def distances_to(pixels: np.ndarray, spacing: tuple[float, float] | None) -> np.ndarray:
     """Return (H, W) float64: the distance of each pixel to the nearest one that is set.
 
-    OpenCV's distances differ in their last bits from run to run. Their squares are whole numbers, and so are exact.
+    OpenCV is several times as fast as SciPy and knows square pixels only. Its distances differ in their last bits from
+    run to run; their squares are whole numbers, and so are exact.
     """
+    if spacing:
+        return np.asarray(distance_transform_edt(~pixels, sampling=spacing))
     nearly = cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     exact: np.ndarray = np.sqrt(np.rint(np.square(nearly.astype(np.float64))))
     return exact

@@ -17,7 +17,7 @@ EDGES = np.arange(21) / 20  # of the bins of a distribution
 KINDS = ("worst", "median", "best")
 DRAWN_OF_A_KIND = 3
 DRAWN_FLAGGED = 12
-SCORED = ("dataset", "case_id", "frame_id", "fold", *METRICS)
+SCORED = ("dataset", "case_id", "frame_id", "fold", *METRICS, "n_outlined", "views", "touches_edge")
 GIVEN = "given"  # the fold of a model or of masks from elsewhere
 
 Row = dict[str, Any]
@@ -93,6 +93,18 @@ def choose_frames(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {kind: chosen[kind] for kind in KINDS}
 
 
+def choose_special(rows: Sequence[Row]) -> list[Row]:
+    """Return of the pictures with several nodules, with two views, and at the edge of the field the middle one by Dice.
+
+    `rows` are the scores of a model, the lowest Dice first. Each frame that is returned says why, as `special`.
+    """
+    several = [row for row in rows if row["views"] != 2 and row["n_outlined"] > 1]
+    views = [row for row in rows if row["views"] == 2]
+    edge = [row for row in rows if row["touches_edge"]]
+    kinds = {"several nodules": several, "two views side by side": views, "at the edge of the field": edge}
+    return [own[(len(own) - 1) // 2] | {"special": kind, "of": len(own)} for kind, own in kinds.items() if own]
+
+
 def summarise_flags(rows: list[Row], scored: Sequence[Row], n_cases: int) -> dict[str, Any]:
     """Return the flagged cases of a model, the worst first, and of some the frame to draw.
 
@@ -162,7 +174,9 @@ def summarise_segmentation(datasets: Path, review: Path, models: Path, spec: dic
     scores = json.loads((review / "scores.json").read_text(encoding="utf-8"))
     flagged = read_rows(review / "flags.parquet", flags.SCHEMA)
     outlined = {name: count_outlined(datasets / name) for name, scored_with in spec["datasets"].items() if scored_with}
-    summary = {key: scores[key] for key in ("empty_policy", "interval", "gate_rule")} | {"models": {}}
+    summary = {key: scores[key] for key in ("empty_policy", "interval", "gate_rule", "families", "matching")} | {
+        "models": {}
+    }
     # What was trained here comes first.
     for model, own_folds in sorted(spec["models"].items(), key=lambda item: (GIVEN in item[1], item[0])):
         figures = scores["models"][model]
@@ -176,7 +190,7 @@ def summarise_segmentation(datasets: Path, review: Path, models: Path, spec: dic
                 metric: distribute([row[metric] for row in scored], overall[metric]["gate"]) for metric in METRICS
             },
             "trainings": [read_training(models, model, fold) for fold in own_folds if fold != GIVEN],
-            "frames": choose_frames(scored),
+            "frames": choose_frames(scored) | {"special": choose_special(scored)},
             "flagged": summarise_flags([row for row in flagged if row["model"] == model], scored, overall["n_cases"]),
         }
     if any(each["trainings"] for each in summary["models"].values()):
