@@ -71,6 +71,12 @@ rule report:
         "<results>/report/CITATIONS.md",
 
 
+rule compare:
+    """All that is scored, side by side."""
+    input:
+        "<results>/review/comparison.json",
+
+
 onsuccess:
     say_where_to_look()
 

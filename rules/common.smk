@@ -10,6 +10,7 @@ import json
 import time
 from pathlib import Path
 
+from workflow_scripts.command import Refusal
 from workflow_scripts.configuration import (
     OPTIONAL_STAGES,
     card_version,
@@ -41,9 +42,12 @@ FOLDS = (
 )
 PREDICTED = {
     name: ([(MODEL, fold) for fold in FOLDS] if config["learn"] and name in LEARNT else [])
-    + ([("given-masks", "given")] if options["masks"] or name in STAGES["import_masks"] else [])
+    + [(masks, "given") for masks in sorted(options["masks"])]
     for name, options in DATASETS.items()
 }
+IMPORTED = sorted({masks for options in DATASETS.values() for masks in options["masks"]})
+if config["learn"] and MODEL in IMPORTED:
+    raise Refusal(f"datasets: masks are named {MODEL}, as the model of this run is; give them another name")
 SCORED = {
     "datasets": {name: sorted({model for model, _ in pairs}) for name, pairs in PREDICTED.items()},
     "models": {
@@ -94,16 +98,20 @@ def spec(rule):
                     "kinds": {name: KINDS[name] for name in LEARNT},
                     "preprocess": config["preprocess"],
                 },
+                "export_masks": lambda: {"datasets": LEARNT, "folds": FOLDS, "outlines": config["model"]["target"]},
                 "grade_nodules": lambda: config["grades"],
                 "export_onnx": lambda: {
                     "preprocess": config["preprocess"],
                     "sha256": config["model"]["weights_sha256"],
                 },
                 "predict_masks": lambda: {
+                    "preprocess": config["preprocess"],
                     "threads": config["model"]["threads"],
                     "sha256": config["model"]["weights_sha256"],
                 },
                 "summarise_scores": lambda: SCORED | {"gates": config["gates"], "seed": config["split"]["seed"]},
+                "export_nnunet": lambda: {"datasets": LEARNT, "target": config["model"]["target"]},
+                "compare_models": lambda: SCORED | {"seed": config["split"]["seed"]},
                 "flag_cases": lambda: SCORED | {"gates": config["gates"]},
                 "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
                 "write_report": lambda: {"kinds": KINDS, "limit": config["limit"], "stages": STAGES} | SCORED,

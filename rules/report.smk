@@ -30,11 +30,12 @@ rule write_report:
         calcium=indexed("<results>/datasets/{dataset}/calcium/{chunk}.parquet", STAGES["score_calcium"]),
         advice=indexed("<results>/datasets/{dataset}/advice.parquet", STAGES["compare_advice"]),
         review=["<results>/review/scores.json", "<results>/review/flags.parquet"] if SCORED["models"] else [],
+        comparison=["<results>/review/comparison.json"] if any(len(names) > 1 for names in SCORED["datasets"].values()) else [],
         masks=MASKS,
         imported=lambda wildcards: [
-            path.replace("/masks/given-masks/given/", "/quarantine/import_masks/")
-            for path in MASKS(wildcards)
-            if "/given-masks/" in path
+            str(path.parents[3] / "quarantine" / "import_masks" / path.parts[-3] / path.name)
+            for path in map(Path, MASKS(wildcards))
+            if path.parts[-3] in IMPORTED
         ],
         scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
         folds="<results>/model/folds.parquet" if TRAINED else [],

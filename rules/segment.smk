@@ -8,7 +8,10 @@ OUTPUTS:
     <results>/model/{model}/fold-{fold}.safetensors, fold-{fold}.parquet (history), fold-{fold}.json (card)
     <results>/model/{model}/fold-{fold}.onnx, fold-{fold}.onnx.json (card), on demand
     <results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet
+    <results>/datasets/{dataset}/export/{model}/, on demand
 """
+
+WEIGHTS = [GIVEN] if GIVEN else expand("<results>/model/{model}/fold-{fold}.safetensors", model=MODEL, fold=FOLDS)
 
 
 rule split_cases:
@@ -41,6 +44,7 @@ rule train_model:
     input:
         folds="<results>/model/folds.parquet",
         inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet", LEARNT),
+        encoder=[name for name in [config["model"]["encoder_weights"] or ""] if name.endswith(".safetensors")],
     output:
         weights="<results>/model/{model}/fold-{fold}.safetensors",
         history="<results>/model/{model}/fold-{fold}.parquet",
@@ -65,10 +69,37 @@ rule train_model:
         " --weights {output.weights:q} --history {output.history:q} --card {output.card:q} 2>&1 | tee {log:q}"
 
 
+rule export_masks:
+    """Write the model's masks for other systems, as DICOM, NIfTI and PNG; on demand only: `snakemake export_masks`."""
+    input:
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet", LEARNT),
+        frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet", LEARNT),
+        masks=indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet", LEARNT),
+        weights=WEIGHTS if config["learn"] else [],
+    output:
+        directory(expand("<results>/datasets/{dataset}/export/{model}", dataset=LEARNT, model=MODEL)),
+    log:
+        "<logs>/export_masks.log",
+    benchmark:
+        "<benchmarks>/export_masks.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(4),
+    params:
+        spec=spec("export_masks"),
+        code=code("segment.export_masks"),
+    message:
+        "Writing the masks for other systems"
+    shell:
+        "python -m workflow_scripts.segment.export_masks"
+        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --model {MODEL:q} --weights {input.weights:q}"
+        " --spec {params.spec:q} &> {log:q}"
+
+
 rule export_onnx:
     """Write the models as ONNX, for programs without torch; made on demand only: `snakemake export_onnx`."""
     input:
-        weights=[GIVEN] if GIVEN else expand("<results>/model/{model}/fold-{fold}.safetensors", model=MODEL, fold=FOLDS),
+        weights=WEIGHTS,
         cards=[] if GIVEN else expand("<results>/model/{model}/fold-{fold}.json", model=MODEL, fold=FOLDS),
     output:
         onnx=expand("<results>/model/{model}/fold-{fold}.onnx", model=MODEL, fold=FOLDS),
@@ -86,6 +117,32 @@ rule export_onnx:
     shell:
         "python -m workflow_scripts.segment.export_onnx"
         " --weights {input.weights:q} --spec {params.spec:q} --onnx {output.onnx:q} &> {log:q}"
+
+
+rule export_nnunet:
+    """Write the run's split as a raw data set of nnU-Net v2; made on demand only: `snakemake export_nnunet`."""
+    input:
+        folds="<results>/model/folds.parquet",
+        inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet", LEARNT),
+        notices=expand("<results>/datasets/{dataset}/NOTICE.txt", dataset=LEARNT),
+    output:
+        raw=directory("<results>/nnunet/Dataset001_Casebook"),
+    log:
+        "<logs>/export_nnunet.log",
+    benchmark:
+        "<benchmarks>/export_nnunet.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("export_nnunet"),
+        code=code("segment.export_nnunet"),
+    message:
+        "Writing the split for nnU-Net"
+    shell:
+        "python -m workflow_scripts.segment.export_nnunet"
+        " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
+        " --out {RESULTS:q}/nnunet &> {log:q}"
 
 
 rule predict_masks:
@@ -118,12 +175,15 @@ rule import_masks:
     """Take the masks that a user already has, so that they are scored like a model's."""
     input:
         frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
-        folder=lambda wildcards: DATASETS[wildcards.dataset]["masks"] or [],
+        inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
+        folder=lambda wildcards: DATASETS[wildcards.dataset]["masks"][wildcards.model] or [],
     output:
-        masks="<results>/datasets/{dataset}/masks/given-masks/given/{chunk}.parquet",
-        quarantine="<results>/datasets/{dataset}/quarantine/import_masks/{chunk}.parquet",
+        masks="<results>/datasets/{dataset}/masks/{model}/given/{chunk}.parquet",
+        quarantine="<results>/datasets/{dataset}/quarantine/import_masks/{model}/{chunk}.parquet",
     log:
-        "<logs>/import_masks/{dataset}/{chunk}.log",
+        "<logs>/import_masks/{dataset}/{model}/{chunk}.log",
+    wildcard_constraints:
+        model="|".join(IMPORTED) or "given-masks",
     threads: 1
     resources:
         mem_mb=memory(1),
@@ -131,15 +191,15 @@ rule import_masks:
         code=code("segment.import_masks"),
         listing=lambda wildcards: [
             sha256(canonical_json(listing(Path(folder))))
-            for folder in [DATASETS[wildcards.dataset]["masks"]]
+            for folder in [DATASETS[wildcards.dataset]["masks"][wildcards.model]]
             if folder
         ],
     message:
-        "Reading the given masks of {wildcards.dataset}, chunk {wildcards.chunk}"
+        "Reading the masks {wildcards.model} of {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:
         "python -m workflow_scripts.segment.import_masks"
-        " --frames {input.frames:q} --folder {input.folder:q} --dataset {wildcards.dataset} --model given-masks"
-        " --masks {output.masks:q} --quarantine {output.quarantine:q} &> {log:q}"
+        " --frames {input.frames:q} --inputs {input.inputs:q} --folder {input.folder:q} --dataset {wildcards.dataset}"
+        " --model {wildcards.model} --masks {output.masks:q} --quarantine {output.quarantine:q} &> {log:q}"
 
 
 ruleorder: import_masks > predict_masks

@@ -22,6 +22,7 @@ WRITTEN = (
 )
 OPTIONAL_STAGES = ("grade_nodules", "import_masks", "score_calcium", "compare_advice")  # those that a card may name
 OWN = ("table", "columns", "modality", "body_part")  # options of a data set that only some kinds read
+GIVEN_MASKS = "given-masks"  # what masks go by that have no name of their own
 BUCKET = r"(s3|az)://[\w.-]+(/[^?#]*)?"
 TYPES = {"object": "options, indented below it", "string": "a text", "integer": "a whole number", "array": "a list"}
 EXAMPLE = """datasets:
@@ -153,7 +154,11 @@ def dataset_options(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         every = defaults | own
         left_out = {key: [str(one) for one in every["exclude"].get(key, [])] for key in ("cases", "patients", "files")}
         fetch = {"fetch": config["fetch"]} if "compare_advice" in card["stages"] else {}
+        masks = {GIVEN_MASKS: every["masks"]} if isinstance(every["masks"], str) else dict(every["masks"] or {})
+        if "import_masks" in every["stages"]:  # the data set ships some
+            masks.setdefault(GIVEN_MASKS, None)
         options[name] = every | {
+            "masks": masks,
             "accept": [str(case_id) for case_id in every["accept"]],
             "exclude": left_out,
             "options": {key: own[key] for key in OWN if key in own} | fetch,

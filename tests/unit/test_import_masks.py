@@ -1,5 +1,6 @@
 """The masks that somebody else predicted: found by name, read as they are meant, refused where the grid differs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from hypothesis.extra.numpy import arrays
 
 from workflow_scripts.collections.collection import Unusable
 from workflow_scripts.imaging.components import label_nodules
-from workflow_scripts.imaging.stills import decode_picture
+from workflow_scripts.imaging.stills import decode_picture, encode_png
+from workflow_scripts.imaging.ultrasound import resize_keeping_aspect
+from workflow_scripts.segment.export_nnunet import grid_of, name_of
 from workflow_scripts.segment.import_masks import import_masks, main, read_mask
-from workflow_scripts.tables import frames, masks, quarantine
+from workflow_scripts.tables import frames, inputs, masks, quarantine
 from workflow_scripts.tables.table import read_rows, write_rows
 
 SHAPE = (40, 60)
@@ -46,16 +49,47 @@ def write_frames(path: Path) -> Path:
     return path
 
 
-def run(tmp_path: Path, pictures: dict[str, np.ndarray | bytes]) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+def write_inputs(path: Path, size: tuple[int, int] = (32, 64)) -> Path:
+    """Write the pictures that a model sees of these frames but the last: their upper 30 rows, in another size."""
+    field = np.zeros(SHAPE, np.uint8)
+    field[:30] = 255
+    small, _, affine = resize_keeping_aspect(field[:30], None, size)
+    row = {"image": png(small), "affine": affine.ravel().tolist(), "field": png(field)}
+    rows = [row | {"frame_id": name, "case_id": name.split("/")[0]} for name in ("12/0", "12/1", "7/0", "7/1")]
+    write_rows(path, rows, inputs.SCHEMA)
+    return path
+
+
+def png(pixels: np.ndarray) -> dict[str, Any]:
+    return {"bytes": encode_png(pixels), "path": None}
+
+
+def exported(frame_id: str, dataset: str = "clinic", size: tuple[int, int] = (32, 64)) -> str:
+    """Return the name under which a frame of `write_inputs` is exported."""
+    affine = resize_keeping_aspect(np.zeros((30, 60), np.uint8), None, size)[2]
+    return name_of(dataset, frame_id, grid_of(affine.ravel().tolist(), size)) + ".png"
+
+
+def carried(mask: np.ndarray, size: tuple[int, int] = (32, 64)) -> np.ndarray:
+    """Return a mask of a frame as it lies on the picture that a model sees."""
+    small = resize_keeping_aspect(mask[:30], mask[:30], size)[1]
+    assert small is not None
+    return small
+
+
+def run(
+    tmp_path: Path, pictures: Mapping[str, np.ndarray | bytes]
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """Import pictures (name -> pixels or bytes); return the labels by frame, and the quarantine."""
     folder = tmp_path / "given"
     folder.mkdir()
     for name, picture in pictures.items():
         data = picture if isinstance(picture, bytes) else cv2.imencode(Path(name).suffix, picture)[1].tobytes()
         (folder / name).write_bytes(data)
-    lost = import_masks(write_frames(tmp_path / "frames"), folder, "clinic", "given-masks", tmp_path / "masks")
+    tables = write_frames(tmp_path / "frames"), write_inputs(tmp_path / "inputs")
+    lost = import_masks(*tables, folder, "clinic", "given-masks", tmp_path / "masks")
     rows = read_rows(tmp_path / "masks", masks.SCHEMA)
-    assert all((row["model"], row["fold"], row["entropy"]) == ("given-masks", "given", None) for row in rows)
+    assert all((row["model"], row["fold"], row["mean_probability"]) == ("given-masks", "given", None) for row in rows)
     return {row["frame_id"]: decode_picture(row["mask"]["bytes"]) for row in rows}, lost
 
 
@@ -105,10 +139,48 @@ def test_a_mask_that_cannot_be_used_is_quarantined(
     assert list(found) == ["7/2"]
     (row,) = lost
     assert (row["stage"], row["status"], row["case_id"], row["dataset"], row["file"]) == (
-        ("import_masks", "partial", "7", "clinic", "7_2.png")
+        ("import_masks", "partial", "7", "clinic", "given/7_2.png")
     )
     assert reason in row["reason"]
     assert mend in row["mend"]
+
+
+def test_masks_of_exported_pictures_come_back_to_the_frames_own_pixels(tmp_path: Path) -> None:
+    large = np.zeros(SHAPE, np.uint8)
+    large[8:24, 12:40] = 1
+    everywhere = np.full((32, 64), 1, np.uint8)
+    given = {exported("12/0"): carried(large), exported("7/1"): everywhere, "7_1.png": two_parts()}
+    found, lost = run(tmp_path, given)
+    assert lost == []
+    assert sorted(found) == ["12/0", "7/0", "7/1"]  # beside masks on the frames' own grid
+    overlap = np.count_nonzero((found["12/0"] > 0) & (large > 0))
+    assert 2 * overlap / (np.count_nonzero(found["12/0"]) + large.sum()) > 0.97
+    assert found["7/1"][:29].all()
+    assert not found["7/1"][30:].any()  # nothing is outside the field
+
+
+def test_an_exported_name_says_of_which_data_set_it_is(tmp_path: Path) -> None:
+    found, lost = run(tmp_path, {exported("12/0", dataset="clinic-b"): carried(two_parts(1))})
+    assert (found, lost) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "reason"),
+    [
+        (exported("12/0", size=(48, 64)), carried(two_parts(1), (48, 64)), "its grid was another one"),
+        (exported("12/0"), two_parts(1), "the mask is 60 x 40 pixels and its picture 64 x 32"),
+        (exported("7/2"), carried(two_parts(1)), "now there is no picture of its frame"),
+    ],
+    ids=["other options", "resized", "no input"],
+)
+def test_masks_of_other_pictures_are_never_laid_over_a_frame(
+    tmp_path: Path, name: str, picture: np.ndarray, reason: str
+) -> None:
+    found, lost = run(tmp_path, {name: picture})
+    assert found == {}
+    (row,) = lost
+    assert row["file"] == f"given/{name}"
+    assert reason in row["reason"]
 
 
 def test_a_jpeg_that_breaks_off_is_no_mask(tmp_path: Path) -> None:
@@ -125,11 +197,20 @@ def test_two_masks_for_one_frame_are_not_chosen_between(tmp_path: Path) -> None:
 
 
 def test_a_chunk_without_masks_is_an_empty_table(tmp_path: Path) -> None:
-    write_frames(tmp_path / "frames")
+    write_frames(tmp_path / "frames"), write_inputs(tmp_path / "inputs")
     (tmp_path / "given").mkdir()
     main(
         [
-            *("--frames", str(tmp_path / "frames"), "--folder", str(tmp_path / "given"), "--dataset", "clinic"),
+            *(
+                "--frames",
+                str(tmp_path / "frames"),
+                "--inputs",
+                str(tmp_path / "inputs"),
+                "--folder",
+                str(tmp_path / "given"),
+                "--dataset",
+                "clinic",
+            ),
             *("--model", "given-masks", "--masks", str(tmp_path / "masks"), "--quarantine", str(tmp_path / "lost")),
         ]
     )

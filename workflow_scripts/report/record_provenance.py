@@ -79,7 +79,9 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 def strip_configuration(config: dict[str, Any]) -> dict[str, Any]:
     """Return the merged configuration without folders, cases and patients: a path's last part, and how many of each."""
 
-    def last_part(path: str | None) -> str | None:
+    def last_part(path: Any) -> Any:
+        if isinstance(path, dict):
+            return {name: last_part(each) for name, each in path.items()}
         return path and Path(path).name
 
     datasets = {}

@@ -14,7 +14,6 @@ from workflow_scripts.tables.table import planned, read_many, read_rows, stream_
 
 STAGES = ("index_cases", "extract_frames", "preprocess_frames", "grade_nodules")
 IMPORT = "import_masks"  # beside the way of a case: what was wrong with a mask that the user gave
-GIVEN_MASKS = "given-masks"  # what they go by among the models
 STATUSES = ("quarantined", "excluded", "partial", "noticed")
 CARD = (
     "name",
@@ -48,7 +47,8 @@ class Tables:
 
 def read_tables(folder: Path, scored_with: Collection[str]) -> Tables:
     """Read the tables of the data set under `folder`, scored with these models; pictures are not read."""
-    stages = [*STAGES[1:3], *([IMPORT] if GIVEN_MASKS in scored_with else [])]
+    imported = [f"{IMPORT}/{model}" for model in scored_with if (folder / "quarantine" / IMPORT / model).is_dir()]
+    stages = [*STAGES[1:3], *imported]
     graded = (folder / "grades.parquet").is_file()
     levels = read_rows(folder / "grades.parquet", grades.SCHEMA) if graded else []
     by_chunk = [path for stage in stages for path in planned(folder, f"quarantine/{stage}")]

@@ -14,6 +14,7 @@ from workflow_scripts.report.draw_frames import data_uri, draw_frames
 from workflow_scripts.report.draw_overlays import draw_overlays
 from workflow_scripts.report.draw_scores import draw_charts
 from workflow_scripts.report.summarise import Tables, read_tables, summarise_dataset, summarise_scenario
+from workflow_scripts.report.summarise_comparison import draw_differences, summarise_comparison
 from workflow_scripts.report.summarise_findings import summarise_advice, summarise_calcium
 from workflow_scripts.report.summarise_segmentation import summarise_segmentation
 from workflow_scripts.tables import scenarios
@@ -110,6 +111,9 @@ def render(summary: dict[str, Any], pictures: Pictures) -> str:
         charts = {model: draw_charts(figures) for model, figures in scored["models"].items()}
         asked = {"summary": scored, "pictures": pictures["segmentation"], "charts": charts}
         section = Markup(environment.get_template(SEGMENTATION).render(asked))
+    if compared := summary.get("comparison"):
+        drawn = [draw_differences(each["pairs"]) for each in compared["comparisons"]]
+        section += Markup(environment.get_template("comparison.html").render(summary=compared, drawn=drawn))
     asked = {"summary": summary, "pictures": pictures, "style": Markup(style), "segmentation": section}
     return environment.get_template(TEMPLATE).render(asked)
 
@@ -132,6 +136,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.spec["models"]:
         summary["segmentation"] = summarise_segmentation(args.datasets, args.review, args.models, args.spec)
         pictures["segmentation"] = draw_overlays(args.datasets, args.roots, summary["segmentation"]["models"])
+    if any(len(models) > 1 for models in args.spec["datasets"].values()):
+        summary["comparison"] = summarise_comparison(args.review)
     with write_beside(args.page) as page, write_beside(args.summary) as figures:
         page.write_text(render(summary, pictures), encoding="utf-8")
         figures.write_text(json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
