@@ -93,7 +93,7 @@ def bench_training(folder: Path) -> Figures:
         "epochs": 9,
         "batch_size": 16,
     }
-    spec |= {"batch_size": 16, "learning_rate": 0.001, "seed": 0, "threads": 2}
+    spec |= {"learning_rate": 0.001, "seed": 0, "threads": 2, "augmentation": "full", "cross_entropy_weight": 1.0}
     rng = np.random.default_rng(0)
     steps = 6
     images = rng.integers(0, 255, (16 * steps, 192, 256), dtype=np.uint8)
@@ -108,7 +108,7 @@ def bench_training(folder: Path) -> Figures:
     def bare() -> None:
         target = torch.from_numpy(masks[:16])[:, None].float()
         for _ in range(steps):
-            loss = loss_of(trainer.forward(images[:16]), target)
+            loss = loss_of(trainer.forward(trainer.network, images[:16]), target)
             trainer.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             trainer.optimiser.step()

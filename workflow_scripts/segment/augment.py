@@ -9,7 +9,7 @@ def augment(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a changed copy of a picture (H, W) uint8 and of its mask (H, W) of {0, 1}.
 
-    `policy` is the option `model.augmentation`: `none` changes nothing, `geometry` the place, `full` the grey levels too.
+    `policy`, the option `model.augmentation`: `none` changes nothing, `geometry` the place, `full` grey levels too.
     Left and right are swapped, never up and down: skin is above, shadow below. Shifts, zoom and a small turn keep the
     aspect ratio; brightness, contrast, gamma and speckle change as gain and dynamic range do.
     """

@@ -23,20 +23,85 @@ CONVERT = (
 def build_network(architecture: str, encoder: str, encoder_weights: str | None) -> torch.nn.Module:
     """Return an encoder-decoder network of segmentation-models-pytorch: one grey channel in, one logit a pixel out.
 
+    The encoder starts from nothing (None), from weights that are downloaded by name (imagenet), or from a safetensors
+    file of its own tensors.
+
     Raises
     ------
     Refusal
         When there is no such architecture or encoder, or its weights cannot be had.
     """
+    local = Path(encoder_weights) if encoder_weights and encoder_weights.endswith(".safetensors") else None
     try:
-        return smp.create_model(architecture, encoder, encoder_weights=encoder_weights, in_channels=1, classes=1)
+        network = smp.create_model(
+            architecture, encoder, encoder_weights=None if local else encoder_weights, in_channels=1, classes=1
+        )
     except (KeyError, ValueError, RuntimeError) as error:
         raise Refusal(f"model: {architecture} with encoder {encoder}: {' '.join(str(error).split())[:300]}") from None
     except OSError as error:
         raise Refusal(
             f"model.encoder_weights: the weights {encoder_weights!r} of {encoder} cannot be downloaded here"
-            f" ({' '.join(str(error).split())[:120]}); write null to train from nothing"
+            f" ({' '.join(str(error).split())[:120]}); write null to train from nothing, or the path"
+            " of its safetensors file"
         ) from None
+    if local:
+        load_encoder(network.encoder, local, encoder)
+    return network
+
+
+def load_encoder(encoder: torch.nn.Module, path: Path, name: str) -> None:
+    """Put the tensors of a file into an encoder; what the file holds besides, such as a classifier, is left.
+
+    Where the file's encoder takes three colours, its first weights are summed over them: grey is all three alike.
+
+    Raises
+    ------
+    Refusal
+        When the file is no safetensors, or lacks a tensor of the encoder.
+    """
+    tensors = read_tensors(path, "model.encoder_weights")[1]
+    own = encoder.state_dict()
+    found = {}
+    for key, wanted in own.items():
+        tensor = tensors.get(key, tensors.get(key.removeprefix("model.")))  # timm's own names
+        if tensor is not None and tensor.ndim == 4 and (tensor.shape[1], wanted.shape[1]) == (3, 1):
+            tensor = tensor.sum(1, keepdim=True)
+        if tensor is not None and tensor.shape == wanted.shape:
+            found[key] = tensor
+    if missing := sorted(own.keys() - found.keys()):
+        raise Refusal(
+            f"model.encoder_weights: {path} lacks {len(missing)} of the {len(own)} tensors of the encoder {name}, or"
+            f" has them of another shape: {missing[0]}; give the file of this encoder"
+        )
+    encoder.load_state_dict(found)
+
+
+def read_tensors(path: Path, option: str) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Return the header and the tensors of a safetensors file.
+
+    Raises
+    ------
+    Refusal
+        When the file is no safetensors (a pickled checkpoint can run code), or a number in it is none.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError):
+        raise Refusal(
+            f"{option}: {path} is not safetensors; a pickled checkpoint can run code and is refused. Convert one"
+            f" that you trust: {CONVERT.format(path=path, stem=path.with_suffix(''))}"
+        ) from None
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise Refusal(f"{option}: {path} holds numbers that are none (NaN or infinite), in {name}: train it again")
+    return about, tensors
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory does not suffice: of a processor's, torch only says so in words."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
 
 
 def best_device() -> torch.device:
@@ -83,22 +148,14 @@ def load_network(path: Path, sha256: str | None = None) -> torch.nn.Module:
     Raises
     ------
     Refusal
-        When the file is no safetensors (a pickled checkpoint can run code), has another hash than `sha256`, does not
-        say what network it is of, or holds other tensors than that network's.
+        When the file cannot be trusted (`read_tensors`), has another hash than `sha256`, does not say what network it
+        is of, or holds other tensors than that network's.
     """
     if sha256 is not None and file_sha256(path) != sha256:
         raise Refusal(
             f"model.weights: {path} has the hash {file_sha256(path)}, expected {sha256}; fetch the file again"
         )
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError):
-        raise Refusal(
-            f"model.weights: {path} is not safetensors; a pickled checkpoint can run code and is refused. Convert one"
-            f" that you trust: {CONVERT.format(path=path, stem=path.with_suffix(''))}"
-        ) from None
+    about, tensors = read_tensors(path, "model.weights")
     name = about.get("network", "")
     if name.count("/") != 1:
         raise Refusal(

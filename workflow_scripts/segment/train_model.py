@@ -8,6 +8,7 @@ run that was killed goes on from its last epoch and ends as an undisturbed one.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from workflow_scripts.segment.network import (
     build_network,
     channels_last,
     mixed_precision,
+    out_of_memory,
     save_network,
 )
 from workflow_scripts.segment.pictures import Pictures, deal, read_pictures
@@ -105,6 +107,14 @@ class Trainer:
         wanted = torch.from_numpy(masks).to(self.device)[:, None].float()
         return loss_of(logits, wanted, self.spec["cross_entropy_weight"])
 
+    def check(self, loss: float) -> None:
+        """Refuse to go on with a loss that is no number."""
+        if not math.isfinite(loss):
+            raise command.Refusal(
+                f"training: the loss is {loss} in epoch {self.state.epoch + 1};"
+                f" lower model.learning_rate (now {self.spec['learning_rate']})"
+            )
+
     def train_epoch(self, pictures: Pictures, batch: int) -> dict[str, float]:
         """Train one epoch; everything random in it follows from the seed and the epoch's number."""
         rng = np.random.default_rng([self.spec["seed"], self.state.epoch])
@@ -118,11 +128,7 @@ class Trainer:
             images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
             logits = self.forward(self.network, images)
             loss = self.loss(logits, masks)
-            if not torch.isfinite(loss):
-                raise command.Refusal(
-                    f"training: the loss is {loss.item()} in epoch {self.state.epoch + 1};"
-                    f" lower model.learning_rate (now {self.spec['learning_rate']})"
-                )
+            self.check(loss.item())
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
@@ -145,6 +151,7 @@ class Trainer:
             overlaps += overlap(logits, masks)
         dice, iou = np.mean(overlaps, axis=0)
         loss = sum(losses) / len(pictures.images)
+        self.check(loss)  # a first step that went astray shows here first
         return {"validation_loss": loss, "validation_dice": float(dice), "validation_iou": float(iou)}
 
     def keep(self) -> None:
@@ -215,7 +222,9 @@ def train_model(train: Pictures, validate: Pictures, spec: dict[str, Any], folde
                     break
             trainer.restore_best()
             return trainer
-        except (torch.OutOfMemoryError, MemoryError):
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
             if batch == 1:
                 raise command.Refusal("training: out of memory with a batch of one; lower preprocess.size") from None
             batch //= 2
@@ -259,6 +268,8 @@ def main(argv: list[str] | None = None) -> None:
         for name in sorted({name for name, _ in training})
         for path in planned(args.datasets / name, "inputs")
     ]
+    if (encoder := args.spec["encoder_weights"] or "").endswith(".safetensors"):
+        content.append(file_sha256(Path(encoder)))
     key = sha256(canonical_json([args.spec, args.code, args.fold, file_sha256(args.folds), content]))[:16]
     log.info("%d pictures to train on, %d to validate on", len(train.images), len(validate.images))
     trainer = train_model(train, validate, args.spec, args.state / key, log)
@@ -291,7 +302,7 @@ def describe(
     return {
         "architecture": spec["architecture"],
         "encoder": spec["encoder"],
-        "encoder_weights": spec["encoder_weights"] or "none: trained from nothing",
+        "encoder_weights": Path(spec["encoder_weights"] or "none: trained from nothing").name,  # no path of a machine
         "input": f"grey {train.images.shape[1]} x {train.images.shape[2]} pictures as preprocess_frames makes them",
         "preprocess": spec["preprocess"],
         "loss": f"Dice, image by image, + {spec['cross_entropy_weight']:g} x binary cross-entropy",
