@@ -41,6 +41,7 @@ include: "rules/preprocess.smk"
 include: "rules/segment.smk"
 include: "rules/metrics.smk"
 include: "rules/tirads.smk"
+include: "rules/nodules.smk"
 include: "rules/scenarios.smk"
 include: "rules/report.smk"
 

@@ -109,6 +109,18 @@ def spec(rule):
                     "threads": config["model"]["threads"],
                     "sha256": config["model"]["weights_sha256"],
                 },
+                "validate_descriptors": lambda: {"datasets": LEARNT, "seed": config["split"]["seed"]},
+                "write_features": lambda: {
+                    "datasets": {
+                        name: {
+                            "kind": KINDS[name],
+                            "grades": name in STAGES["grade_nodules"],
+                            "scores": PREDICTED[name],
+                            "quality": [],
+                        }
+                        for name in LEARNT
+                    }
+                },
                 "summarise_scores": lambda: SCORED | {"gates": config["gates"], "seed": config["split"]["seed"]},
                 "export_nnunet": lambda: {"datasets": LEARNT, "target": config["model"]["target"]},
                 "compare_models": lambda: SCORED | {"seed": config["split"]["seed"]},

@@ -52,24 +52,30 @@ def measure_nodules(labels: np.ndarray, spacing_mm: tuple[float, float] | None) 
     Parameters
     ----------
     labels
-        (H, W) uint8: 0 background, 1..n nodules.
+        (H, W) uint8: 0 background, 1..n nodules; a label that no pixel has is no nodule.
     spacing_mm
         Distance between (rows, columns) in mm; None where nobody states it.
     """
-    found = []
-    for label in range(1, int(labels.max(initial=0)) + 1):
-        region = (labels == label).astype(np.uint8)
-        area = int(region.sum())
-        _, _, width, height = cv2.boundingRect(region)
-        outline = np.concatenate(cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0])[:, 0]
-        down, across = spacing_mm or (1.0, 1.0)
-        longest, perpendicular = diameters(outline)
-        in_mm = diameters(outline * np.array([across, down])) if spacing_mm else (None, None)
-        ratio = height * down / (width * across)
-        found.append(
-            Measures(area, longest, perpendicular, ratio, area * down * across if spacing_mm else None, *in_mm)
-        )
-    return found
+    return [measure_nodule(labels == label, spacing_mm) for label in nodules_of(labels)]
+
+
+def nodules_of(labels: np.ndarray) -> list[int]:
+    """Return the labels above 0 of a mask (H, W) uint8, ascending."""
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    return [int(label) for label in np.flatnonzero(counts) if label]
+
+
+def measure_nodule(region: np.ndarray, spacing_mm: tuple[float, float] | None) -> Measures:
+    """Return the measures of one nodule, (H, W) bool with at least one pixel; see `measure_nodules`."""
+    mask = region.astype(np.uint8)
+    area = int(np.count_nonzero(region))
+    _, _, width, height = cv2.boundingRect(mask)
+    outline = np.concatenate(cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0])[:, 0]
+    down, across = spacing_mm or (1.0, 1.0)
+    longest, perpendicular = diameters(outline)
+    in_mm = diameters(outline * np.array([across, down])) if spacing_mm else (None, None)
+    ratio = height * down / (width * across)
+    return Measures(area, longest, perpendicular, ratio, area * down * across if spacing_mm else None, *in_mm)
 
 
 def diameters(points: np.ndarray) -> tuple[float, float]:

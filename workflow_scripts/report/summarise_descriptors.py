@@ -17,8 +17,8 @@ def summarise_descriptors(path: Path) -> dict[str, Any]:
     -------
     dict
         As in the file; each descriptor that could be learnt has `rows` in the place of `confusion`: the word that was
-        said, how many cases, its `auc`, whether that is no better than chance (`by_chance`), and its cells (`n`, `share` of
-        the row, `right`).
+        said, how many cases, its `auc`, whether that is no better than chance (`by_chance`), and its cells (`n`,
+        `share` of the row, `right`).
     """
     summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for figures in summary["datasets"].values():

@@ -1,0 +1,92 @@
+"""
+What is measured of outlined nodules, how far it can be trusted, and the feature database.
+
+REQUIRED INPUTS:
+    <results>/datasets/{dataset}/chunks/, frames/, inputs/, masks/{model}/{fold}/, scores/{model}/{fold}/, grades.parquet
+    <results>/model/folds.parquet, where a model is trained
+OUTPUTS:
+    <results>/datasets/{dataset}/nodules/{chunk}.parquet
+    <results>/review/descriptors.json
+    <results>/features/
+"""
+
+
+rule measure_nodules:
+    """Measure every outlined nodule of one chunk."""
+    input:
+        frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
+        inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
+        masks=lambda wildcards: [
+            f"{RESULTS}/datasets/{wildcards.dataset}/masks/{model}/{fold}/{wildcards.chunk}.parquet"
+            for model, fold in PREDICTED[wildcards.dataset]
+        ],
+    output:
+        nodules="<results>/datasets/{dataset}/nodules/{chunk}.parquet",
+    log:
+        "<logs>/measure_nodules/{dataset}/{chunk}.log",
+    benchmark:
+        "<benchmarks>/measure_nodules/{dataset}/{chunk}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("tirads.measure_nodules"),
+    message:
+        "Measuring the nodules of {wildcards.dataset}, chunk {wildcards.chunk}"
+    shell:
+        "python -m workflow_scripts.tirads.measure_nodules"
+        " --frames {input.frames:q} --inputs {input.inputs:q} --masks {input.masks:q} --roots {ROOTS:q}"
+        " --dataset {wildcards.dataset} --nodules {output.nodules:q} &> {log:q}"
+
+
+rule validate_descriptors:
+    """Hold the measured descriptors against the radiologist's words."""
+    input:
+        nodules=indexed("<results>/datasets/{dataset}/nodules/{chunk}.parquet", LEARNT),
+        folds="<results>/model/folds.parquet" if config["learn"] and not GIVEN else [],
+    output:
+        descriptors="<results>/review/descriptors.json",
+    log:
+        "<logs>/validate_descriptors.log",
+    benchmark:
+        "<benchmarks>/validate_descriptors.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("validate_descriptors"),
+        code=code("tirads.validate_descriptors"),
+    message:
+        "Holding the measured descriptors against the radiologist's"
+    shell:
+        "python -m workflow_scripts.tirads.validate_descriptors"
+        " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
+        " --descriptors {output.descriptors:q} &> {log:q}"
+
+
+rule write_features:
+    """Write the feature database."""
+    input:
+        nodules=indexed("<results>/datasets/{dataset}/nodules/{chunk}.parquet", LEARNT),
+        scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet", LEARNT),
+        grades=expand("<results>/datasets/{dataset}/grades.parquet", dataset=[name for name in LEARNT if name in STAGES["grade_nodules"]]),
+        notices=expand("<results>/datasets/{dataset}/NOTICE.txt", dataset=LEARNT),
+    output:
+        features=directory("<results>/features"),
+    log:
+        "<logs>/write_features.log",
+    benchmark:
+        "<benchmarks>/write_features.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("write_features"),
+        cards=cards,
+        code=code("features.write_features"),
+    message:
+        "Writing the feature database"
+    shell:
+        "python -m workflow_scripts.features.write_features"
+        " --datasets {RESULTS:q}/datasets --cache {RESULTS:q}/cache --spec {params.spec:q}"
+        " --features {output.features:q} &> {log:q}"
