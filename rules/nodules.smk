@@ -69,7 +69,10 @@ rule write_features:
     input:
         nodules=indexed("<results>/datasets/{dataset}/nodules/{chunk}.parquet", LEARNT),
         scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet", LEARNT),
-        grades=expand("<results>/datasets/{dataset}/grades.parquet", dataset=[name for name in LEARNT if name in STAGES["grade_nodules"]]),
+        grades=expand(
+            "<results>/datasets/{dataset}/grades.parquet",
+            dataset=[name for name in LEARNT if name in STAGES["grade_nodules"]],
+        ),
         notices=expand("<results>/datasets/{dataset}/NOTICE.txt", dataset=LEARNT),
     output:
         features=directory("<results>/features"),

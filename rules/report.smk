@@ -30,7 +30,11 @@ rule write_report:
         calcium=indexed("<results>/datasets/{dataset}/calcium/{chunk}.parquet", STAGES["score_calcium"]),
         advice=indexed("<results>/datasets/{dataset}/advice.parquet", STAGES["compare_advice"]),
         review=["<results>/review/scores.json", "<results>/review/flags.parquet"] if SCORED["models"] else [],
-        comparison=["<results>/review/comparison.json"] if any(len(names) > 1 for names in SCORED["datasets"].values()) else [],
+        comparison=(
+            ["<results>/review/comparison.json"]
+            if any(len(names) > 1 for names in SCORED["datasets"].values())
+            else []
+        ),
         masks=MASKS,
         imported=lambda wildcards: [
             str(path.parents[3] / "quarantine" / "import_masks" / path.parts[-3] / path.name)

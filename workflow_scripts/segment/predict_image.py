@@ -35,7 +35,9 @@ from workflow_scripts.imaging.dicom import (
 from workflow_scripts.imaging.dicom_frames import read_frames, to_uint8
 from workflow_scripts.imaging.field_of_view import FieldNotFound
 from workflow_scripts.imaging.measure import Measures, measure_nodules, outline_nodules, to_frame
+from workflow_scripts.imaging.quality_signals import AGREEMENT, measure_agreement, measure_signals
 from workflow_scripts.imaging.stills import UnreadablePicture, encode_png, read_still, to_grey
+from workflow_scripts.metrics.estimator import Estimator, find_estimator
 from workflow_scripts.preprocess.preprocess_frames import Prepared, prepare_frame
 from workflow_scripts.segment.runtimes import CORES, Model, load_model, preprocessing
 from workflow_scripts.tirads.engine import UNDETERMINED, grade_nodule
@@ -58,13 +60,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class Found:
-    """What a model finds on a frame: labels and field on the frame's grid; None, with the problem, without a field."""
+    """What a model finds on a frame: labels and field on the frame's grid; None, with the problem, without a field.
+
+    `quality` is the estimated Dice and its lower bound; None where nothing was outlined, or nobody fitted an estimate.
+    """
 
     frame: Frame
     nodules: list[Measures]
     labels: np.ndarray | None = None
     field: np.ndarray | None = None
     problem: str | None = None
+    quality: tuple[float, float] | None = None
 
 
 def read_picture(path: Path) -> tuple[int | None, Iterator[Frame]]:
@@ -99,7 +105,9 @@ def read_picture(path: Path) -> tuple[int | None, Iterator[Frame]]:
     )
 
 
-def find_nodules(frames: list[Frame], model: Model, spec: dict[str, Any]) -> list[Found]:
+def find_nodules(
+    frames: list[Frame], model: Model, spec: dict[str, Any], estimator: Estimator | None = None
+) -> list[Found]:
     """Return what a model finds on up to `model.batch` frames, each prepared by the options `preprocess`."""
     prepared: list[Prepared | str] = []
     for frame in frames:
@@ -108,23 +116,36 @@ def find_nodules(frames: list[Frame], model: Model, spec: dict[str, Any]) -> lis
         except FieldNotFound as error:
             prepared.append(str(error))
     ready = [one for one in prepared if not isinstance(one, str)]
-    probabilities = iter(model.probabilities(np.stack([one.image for one in ready])) if ready else ())
+    maps: Iterator[tuple[np.ndarray, np.ndarray | None]] = iter(())
+    if ready:
+        pictures = np.stack([one.image for one in ready])
+        asked = estimator is not None and AGREEMENT in estimator.signals
+        mirrored = model.probabilities(pictures[..., ::-1].copy())[..., ::-1] if asked else [None] * len(ready)
+        maps = zip(model.probabilities(pictures), mirrored, strict=True)
     found = []
     for frame, one in zip(frames, prepared, strict=True):
         if isinstance(one, str):
             found.append(Found(frame, [], problem=one))
             continue
-        labels = outline_nodules(to_frame(next(probabilities), one.affine, one.field.shape), one.field)
-        found.append(Found(frame, measure_nodules(labels, frame.spacing_mm), labels, one.field))
+        probability, other = next(maps)
+        labels = outline_nodules(to_frame(probability, one.affine, one.field.shape), one.field)
+        quality = None
+        if estimator and labels.any():
+            signals = measure_signals(probability)
+            signals[AGREEMENT] = None if other is None else measure_agreement(probability, other)
+            quality = estimator.estimate(signals)
+        found.append(Found(frame, measure_nodules(labels, frame.spacing_mm), labels, one.field, quality=quality))
     return found
 
 
-def follow(frames: Iterator[Frame], model: Model, spec: dict[str, Any]) -> Iterator[Found]:
+def follow(
+    frames: Iterator[Frame], model: Model, spec: dict[str, Any], estimator: Estimator | None = None
+) -> Iterator[Found]:
     """Yield what a model finds on every frame, in order; frames are read as they are needed, `CORES` groups at once."""
     waiting: deque[Future[list[Found]]] = deque()
     with ThreadPoolExecutor(CORES) as pool:
         while group := list(islice(frames, model.batch)):
-            waiting.append(pool.submit(find_nodules, group, model, spec))
+            waiting.append(pool.submit(find_nodules, group, model, spec, estimator))
             if len(waiting) > CORES:
                 yield from waiting.popleft().result()
         while waiting:
@@ -186,6 +207,8 @@ def as_line(found: Found) -> str:
         if nodule.longest_mm is not None:
             size += f" ({nodule.longest_mm:.1f} x {nodule.perpendicular_mm:.1f} mm, {nodule.area_mm2:.0f} mm²)"
         sizes.append(f"{size}, tall/wide {nodule.tall_over_wide:.2f}")
+    if found.quality:
+        sizes.append("estimated Dice {:.2f}, lower bound {:.2f}".format(*found.quality))
     return f"frame {found.frame.index + 1}{time}: {found.problem or '; '.join(sizes) or 'no nodule'}"
 
 
@@ -199,6 +222,8 @@ def as_record(found: Found) -> dict[str, Any]:
         "width": frame.image.shape[1],
         "spacing_mm": frame.spacing_mm,
         "problem": found.problem,
+        "estimated_dice": found.quality and round(found.quality[0], 3),
+        "lower_bound": found.quality and round(found.quality[1], 3),
         "nodules": [
             {name: None if value is None else round(value, 3) for name, value in asdict(nodule).items()}
             for nodule in found.nodules
@@ -221,11 +246,15 @@ def main(argv: list[str] | None = None) -> None:
     cv2.setNumThreads(1)
     spec = preprocessing(args.model, args.size)
     model = load_model(args.model, tuple(spec["size"]))
+    estimator, words = find_estimator(args.model)
     count, frames = read_picture(args.picture)
     records, largest = [], None
     try:
         for found in tqdm(
-            follow(frames, model, spec), total=count, unit=" frames", disable=not args.json or count == 1
+            follow(frames, model, spec, estimator),
+            total=count,
+            unit=" frames",
+            disable=not args.json or count == 1,
         ):
             records.append(as_record(found))
             largest = max(filter(None, [largest, *found.nodules]), key=lambda nodule: nodule.longest_px, default=None)
@@ -242,10 +271,11 @@ def main(argv: list[str] | None = None) -> None:
     grade = grade_picture(args.descriptors, largest)
     if args.json:
         about = {"picture": args.picture.name, "model": args.model.name, "runtime": model.runtime, "preprocess": spec}
+        about["quality"] = words
         print(json.dumps(about | {"frames": records, "tirads": grade, "note": NOTE}, indent=2, ensure_ascii=False))
     else:
         level = f"{grade['level']}, advice: {grade['advice']}" if grade["level"] else UNDETERMINED
-        print(f"{grade['system']}: {level} ({grade['reason']})\n{model.runtime}; {NOTE}")
+        print(f"{grade['system']}: {level} ({grade['reason']})\nquality: {words}\n{model.runtime}; {NOTE}")
 
 
 if __name__ == "__main__":

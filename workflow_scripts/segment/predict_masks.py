@@ -1,5 +1,7 @@
 """Segment one chunk of inputs with a model that has never seen their patients; masks on the frames' own grid."""
 
+import json
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -16,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from workflow_scripts import command
 from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.measure import outline_nodules, to_frame
+from workflow_scripts.imaging.quality_signals import AGREEMENT, measure_agreement, measure_looks, measure_signals
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.segment.network import (
     as_batch,
@@ -24,6 +27,7 @@ from workflow_scripts.segment.network import (
     channels_last,
     load_network,
     mixed_precision,
+    out_of_memory,
 )
 from workflow_scripts.tables import folds, masks
 from workflow_scripts.tables.table import RowWriter, read_rows, stream_rows
@@ -31,17 +35,31 @@ from workflow_scripts.tables.table import RowWriter, read_rows, stream_rows
 BATCH = 8  # the last one is filled up: a picture's mask does not depend on its neighbours' number
 
 
-def describe_mask(probability: np.ndarray, field: np.ndarray) -> dict[str, Any]:
-    """Return mask, mean probability and entropy [bit] of a probability map on the frame's grid; no nodule is outside
-    the field."""
-    labels = outline_nodules(probability, field)
-    inside = np.clip(probability[field], 1e-6, 1 - 1e-6)
-    entropy = -(inside * np.log2(inside) + (1 - inside) * np.log2(1 - inside))
-    return {
-        "mask": {"bytes": encode_png(labels), "path": None},
-        "mean_probability": float(probability[labels > 0].mean()) if labels.any() else None,
-        "entropy": float(entropy.mean()),
-    }
+def describe_mask(
+    probability: np.ndarray, affine: np.ndarray, field: np.ndarray, mirrored: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Return the mask of a probability map on the frame's grid, mean probability and signals; no nodule is outside the
+    field.
+
+    Parameters
+    ----------
+    probability
+        (h, w) float32, on the model's grid.
+    affine
+        Six numbers, from the model's grid to the frame's.
+    field
+        (H, W) bool, on the frame's grid.
+    mirrored
+        (h, w) float32: what the mirrored picture gave, mirrored back; None if it was not asked for.
+    """
+    on_frame = to_frame(probability, affine, field.shape)
+    labels = outline_nodules(on_frame, field)
+    found: dict[str, Any] = {"mask": {"bytes": encode_png(labels), "path": None}}
+    if labels.any():  # of an empty mask no signal is known
+        found |= measure_signals(probability) | {"mean_probability": float(on_frame[labels > 0].mean())}
+        if mirrored is not None:
+            found[AGREEMENT] = measure_agreement(probability, mirrored)
+    return found
 
 
 def unseen(rows: Iterator[dict[str, Any]], fold: str, held_out: dict[str, int]) -> Iterator[dict[str, Any]]:
@@ -52,6 +70,18 @@ def unseen(rows: Iterator[dict[str, Any]], fold: str, held_out: dict[str, int]) 
     for row in rows:
         if fold == "given" or held_out.get(row["case_id"], 0) == int(fold):
             yield row
+
+
+def check_card(weights: Path, preprocess: dict[str, Any]) -> None:
+    """Refuse a model that was trained on pictures prepared otherwise, where the card beside its weights says so."""
+    card = weights.with_suffix(".json")
+    stated = (json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}).get("preprocess") or {}
+    for name in sorted(stated.keys() & preprocess.keys() - {"text"}):  # words in the field change no pixel
+        if stated[name] != preprocess[name]:
+            raise command.Refusal(
+                f"model.weights: {weights} was trained with preprocess.{name}: {json.dumps(stated[name])}"
+                f" ({card.name}), here it is {json.dumps(preprocess[name])}; write it as it was, or train anew"
+            )
 
 
 class DoublingBlock(torch.nn.Module):
@@ -113,17 +143,35 @@ class Predictor:
     def __init__(self, weights: Path, sha256: str | None, threads: int) -> None:
         """Load the weights."""
         be_deterministic(0, threads)
-        self.device = best_device()
+        self.batch, self.device = BATCH, best_device()
         self.precision = mixed_precision(self.device)
         self.network = quicken(load_network(weights, sha256)).to(self.device)
         for module in self.network.modules():
             if type(module) in (torch.nn.Conv2d, DoublingBlock):
                 module.to(self.precision)  # once; autocast would do it for each batch
 
-    @torch.inference_mode()
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
-        """Return the probability of nodule (n, h, w) float32 of pictures (n, h, w) uint8, n at most `BATCH`."""
-        filled = np.zeros((BATCH, *pictures.shape[1:]), np.uint8)
+        """Return the probability of nodule (n, h, w) float32 of pictures (n, h, w) uint8, n at most `BATCH`.
+
+        Out of memory halves the batch, which the log says.
+        """
+        while True:
+            try:
+                parts = range(0, len(pictures), self.batch)
+                return np.concatenate([self._batch(pictures[start : start + self.batch]) for start in parts])
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if self.batch == 1:
+                    raise command.Refusal(
+                        "prediction: out of memory with one picture at a time; lower preprocess.size"
+                    ) from None
+                self.batch //= 2
+                logging.getLogger("predict_masks").warning("out of memory: the batch is halved to %d", self.batch)
+
+    @torch.inference_mode()
+    def _batch(self, pictures: np.ndarray) -> np.ndarray:
+        filled = np.zeros((self.batch, *pictures.shape[1:]), np.uint8)
         filled[: len(pictures)] = pictures
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             logits = self.network(as_batch(filled, self.device))
@@ -144,15 +192,17 @@ def batched(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def predict_masks(
-    inputs: Path, held_out: dict[str, int], predictor: Predictor, model: str, fold: str, out: Path
+    inputs: Path, held_out: dict[str, int], predictor: Predictor, model: str, fold: str, out: Path, mirrored: bool
 ) -> int:
-    """Write the masks of one chunk, and return how many frames were predicted."""
+    """Write the masks of one chunk, and return how many frames were predicted; `mirrored` asks for the agreement with
+    what the mirrored picture gives, which takes as long again."""
 
-    def masked(row: dict[str, Any], probability: np.ndarray) -> dict[str, Any]:
-        field = decode_picture(row["field"]["bytes"]) > 0
-        on_frame = to_frame(probability, np.array(row["affine"]), field.shape)
+    def masked(
+        row: dict[str, Any], picture: np.ndarray, probability: np.ndarray, other: np.ndarray | None
+    ) -> dict[str, Any]:
+        field, affine = decode_picture(row["field"]["bytes"]) > 0, np.array(row["affine"])
         about = {"frame_id": row["frame_id"], "case_id": row["case_id"], "model": model, "fold": fold}
-        return about | describe_mask(on_frame, field)
+        return about | describe_mask(probability, affine, field, other) | measure_looks(picture, affine, field)
 
     count = 0
     columns = ["frame_id", "case_id", "image", "affine", "field"]
@@ -163,7 +213,8 @@ def predict_masks(
     ):
         for rows in batched(unseen(stream_rows(inputs, columns), fold, held_out)):
             pictures = np.stack(list(pool.map(decode_picture, (row["image"]["bytes"] for row in rows))))
-            for found in pool.map(masked, rows, predictor.probabilities(pictures)):
+            others = predictor.probabilities(pictures[..., ::-1])[..., ::-1] if mirrored else [None] * len(rows)
+            for found in pool.map(masked, rows, pictures, predictor.probabilities(pictures), others):
                 writer.write(found)
             count += len(rows)
     return count
@@ -178,14 +229,17 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--weights", type=command.existing, required=True, help="safetensors")
     arguments.add_argument("--model", required=True, help="the model's name")
     arguments.add_argument("--fold", required=True, help="the fold that the model has never seen, or `given`")
-    arguments.add_argument("--spec", type=command.json_argument, required=True, help="threads, sha256 as JSON")
+    arguments.add_argument(
+        "--spec", type=command.json_argument, required=True, help="threads, sha256, mirrored, preprocess as JSON"
+    )
     arguments.add_argument("--masks", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
     log = command.start("predict_masks")
     rows = [row for path in args.folds or [] for row in read_rows(path, folds.SCHEMA)]
     held_out = {row["case_id"]: row["fold"] for row in rows if row["dataset"] == args.dataset}
+    check_card(args.weights, args.spec["preprocess"])
     predictor = Predictor(args.weights, args.spec["sha256"], args.spec["threads"])
-    count = predict_masks(args.inputs, held_out, predictor, args.model, args.fold, args.masks)
+    count = predict_masks(args.inputs, held_out, predictor, args.model, args.fold, args.masks, args.spec["mirrored"])
     log.info("%d frames on %s in %s", count, predictor.device.type, str(predictor.precision).removeprefix("torch."))
 
 

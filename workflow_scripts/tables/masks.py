@@ -1,4 +1,4 @@
-"""masks: one row is one prediction, on the frame's own grid."""
+"""masks: one row is one prediction, on the frame's own grid, and what it leaves that tells how good it is."""
 
 import pyarrow as pa
 
@@ -12,6 +12,13 @@ SCHEMA = pa.schema(
         column("fold", pa.string(), "the fold that the model never saw; `given` for a model or masks from elsewhere"),
         column("mask", IMAGE, "label PNG on the frame's grid: 0 background, 1..n nodules, the largest first"),
         column("mean_probability", pa.float64(), "mean probability inside the mask; null where empty or not known"),
-        column("entropy", pa.float64(), "mean binary entropy over the field; null where not known", "bit"),
+        # Signals, on the model's grid; null where the mask is empty or where nobody predicted.
+        column("expected_dice", pa.float64(), "Dice of the mask with the probability map that it was cut from"),
+        column("sharpness", pa.float64(), "change of probability across the outline, over the root of the area"),
+        column("compactness", pa.float64(), "4 pi area / perimeter² of the largest part; a circle has 1"),
+        column("agreement", pa.float64(), "Dice of the map with that of the mirrored picture; null if not asked for"),
+        # The picture as the model saw it, inside the field; null where nobody predicted.
+        column("grey", pa.float64(), "mean grey level"),
+        column("detail", pa.float64(), "standard deviation of the second derivative (Laplacian)"),
     ]
 )
