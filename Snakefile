@@ -2,9 +2,7 @@
 Casebook: clinical imaging data sets in, benchmark scenarios with verified ground truth out.
 
     (fetch_source ->) index_cases -> match_scenarios -> plan_chunks -> extract_frames -> preprocess_frames
-                -> split_cases -> train_model -> predict_masks -> score_masks -> summarise_scores, flag_cases
-                -> grade_nodules -> write_scenarios -> write_report, record_provenance
-
+    (-> split_cases -> train_model -> predict_masks -> score, measure, grade) -> write_scenarios -> write_report
 `config/config.yaml` documents every option; `README.md` says how to begin.
 """
 
@@ -55,6 +53,7 @@ rule all:
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",
         "<results>/report/provenance.json",
+        "<results>/features" if "grader" in SECTIONS else [],
 
 
 rule scenarios:
@@ -70,12 +69,6 @@ rule report:
         COPIES,
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",
-
-
-rule compare:
-    """All that is scored, side by side."""
-    input:
-        "<results>/review/comparison.json",
 
 
 onsuccess:

@@ -55,6 +55,8 @@ SCORED = {
         for model in sorted({model for pairs in PREDICTED.values() for model, _ in pairs})
     },
 }
+OWN_SCORED = {"model": MODEL, "models": {MODEL: FOLDS}, "datasets": {name: [MODEL] for name in LEARNT}}
+MODELLED = bool(config["learn"] and LEARNT)  # a model predicts: its masks can be measured, estimated, graded
 COMMANDS = set()  # every command that a rule runs
 RESULTS = workflow.pathvars.apply("<results>")
 refuse_tracked(Path(RESULTS), sorted(set(KINDS.values())))
@@ -106,6 +108,7 @@ def spec(rule):
                 },
                 "predict_masks": lambda: {
                     "preprocess": config["preprocess"],
+                    "mirrored": config["quality"]["mirrored"],
                     "threads": config["model"]["threads"],
                     "sha256": config["model"]["weights_sha256"],
                 },
@@ -116,17 +119,37 @@ def spec(rule):
                             "kind": KINDS[name],
                             "grades": name in STAGES["grade_nodules"],
                             "scores": PREDICTED[name],
-                            "quality": [],
+                            "quality": [pair for pair in PREDICTED[name] if pair[0] == MODEL],
                         }
                         for name in LEARNT
                     }
+                },
+                "fit_quality": lambda: OWN_SCORED
+                | {
+                    "level": config["quality"]["level"],
+                    "gate": config["gates"]["dice"],
+                    "seed": config["split"]["seed"],
+                },
+                "estimate_quality": lambda: {"gate": config["gates"]["dice"]},
+                "monitor_batches": lambda: OWN_SCORED,
+                "embed_nodules": lambda: {
+                    "threads": config["model"]["threads"],
+                    "sha256": config["model"]["weights_sha256"],
+                },
+                "train_grader": lambda: {
+                    "datasets": LEARNT,
+                    "model": MODEL,
+                    "folds": FOLDS,
+                    "seed": config["split"]["seed"],
                 },
                 "summarise_scores": lambda: SCORED | {"gates": config["gates"], "seed": config["split"]["seed"]},
                 "export_nnunet": lambda: {"datasets": LEARNT, "target": config["model"]["target"]},
                 "compare_models": lambda: SCORED | {"seed": config["split"]["seed"]},
                 "flag_cases": lambda: SCORED | {"gates": config["gates"]},
                 "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
-                "write_report": lambda: {"kinds": KINDS, "limit": config["limit"], "stages": STAGES} | SCORED,
+                "write_report": lambda: {"kinds": KINDS, "limit": config["limit"], "stages": STAGES}
+                | {"sections": SECTIONS, "own": OWN_SCORED}
+                | SCORED,
                 "write_citations": lambda: KINDS,
                 "record_provenance": lambda: {
                     "config": config,
@@ -180,8 +203,10 @@ def plan(dataset):
     return Path(checkpoints.plan_chunks.get(dataset=dataset).output.chunks)
 
 
-def indexed(pattern, datasets=list(DATASETS)):
+def indexed(pattern, datasets=list(DATASETS), model=None):
     """Return an input function: `pattern` for one data set, or for several, and each chunk that its plan names.
+
+    A pattern with a model is of all that predicted, or of the one `model`.
 
     It waits behind the plan: a gathered rule that named these files outright would run again each time the index and
     the plan only look again.
@@ -192,8 +217,9 @@ def indexed(pattern, datasets=list(DATASETS)):
         for dataset in [wildcards.dataset] if "dataset" in wildcards.keys() else datasets:
             chunks = sorted(path.stem for path in plan(dataset).glob("*.parquet"))
             for chunk in chunks if "{chunk}" in pattern else [None]:
-                for model, fold in PREDICTED[dataset] if "{model}" in pattern else [(None, None)]:
-                    found.append(pattern.format(dataset=dataset, chunk=chunk, model=model, fold=fold))
+                for name, fold in PREDICTED[dataset] if "{model}" in pattern else [(None, None)]:
+                    if model in (None, name):
+                        found.append(pattern.format(dataset=dataset, chunk=chunk, model=name, fold=fold))
         return sorted(set(found))
 
     return behind_the_plan

@@ -9,7 +9,16 @@ OUTPUTS:
     <results>/datasets/{dataset}/calcium/{chunk}.parquet, of data sets with outlined calcium
     <results>/review/scores.json
     <results>/review/flags.parquet
+    <results>/model/{model}/quality.json, <results>/review/quality.json
+    <results>/datasets/{dataset}/quality/{model}/{fold}/{chunk}.parquet
+    <results>/review/monitoring.parquet
+    <results>/review/comparison.json, comparison.csv, where several models are scored
 """
+
+# What estimates the quality of this run's masks: fitted here, or beside the weights that were given, or nothing.
+BESIDE = [str(path) for path in [Path(GIVEN or "").with_name("quality.json") if GIVEN else Path()] if path.is_file()]
+ESTIMATOR = BESIDE if GIVEN else f"<results>/model/{MODEL}/quality.json"
+QUALITY = indexed("<results>/datasets/{dataset}/quality/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL)
 
 
 rule score_masks:
@@ -113,6 +122,83 @@ rule flag_cases:
         " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --flags {output.flags:q} &> {log:q}"
 
 
+rule fit_quality:
+    """Fit an estimate of a mask's quality without a reference, and say how far it holds."""
+    input:
+        scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL),
+        masks=indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL),
+    output:
+        estimator=f"<results>/model/{MODEL}/quality.json",
+        summary="<results>/review/quality.json",
+    log:
+        "<logs>/fit_quality.log",
+    benchmark:
+        "<benchmarks>/fit_quality.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("fit_quality"),
+        code=code("metrics.fit_quality"),
+    message:
+        "Fitting an estimate of quality"
+    shell:
+        "python -m workflow_scripts.metrics.fit_quality"
+        " --datasets {RESULTS:q}/datasets --spec {params.spec:q}"
+        " --estimator {output.estimator:q} --summary {output.summary:q} &> {log:q}"
+
+
+rule estimate_quality:
+    """Estimate how good the masks of one chunk are, and say which to look at."""
+    input:
+        masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
+        frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
+        estimator=ESTIMATOR,
+        folds=[] if GIVEN else "<results>/model/folds.parquet",
+    output:
+        quality="<results>/datasets/{dataset}/quality/{model}/{fold}/{chunk}.parquet",
+    log:
+        "<logs>/estimate_quality/{dataset}/{model}/{fold}/{chunk}.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("estimate_quality"),
+        code=code("metrics.estimate_quality"),
+    message:
+        "Estimating the quality of {wildcards.dataset}, chunk {wildcards.chunk}"
+    shell:
+        "python -m workflow_scripts.metrics.estimate_quality"
+        " --masks {input.masks:q} --frames {input.frames:q} --estimator {input.estimator:q} --folds {input.folds:q}"
+        " --dataset {wildcards.dataset} --spec {params.spec:q} --quality {output.quality:q} &> {log:q}"
+
+
+rule monitor_batches:
+    """Add a row for what arrived since the last run: how good, how sure, how its pictures look."""
+    input:
+        quality=QUALITY,
+        masks=indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL),
+        scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL),
+        weights=WEIGHTS,
+        estimator=ESTIMATOR,
+    output:
+        monitoring=update("<results>/review/monitoring.parquet"),
+    log:
+        "<logs>/monitor_batches.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        spec=spec("monitor_batches"),
+        code=code("metrics.monitor_batches"),
+    message:
+        "Adding to the table of batches"
+    shell:
+        "python -m workflow_scripts.metrics.monitor_batches"
+        " --datasets {RESULTS:q}/datasets --weights {input.weights:q} --estimator {input.estimator:q}"
+        " --spec {params.spec:q} --monitoring {output.monitoring:q} &> {log:q}"
+
+
 rule score_calcium:
     """Score the calcium of one chunk from the masks that readers drew."""
     input:
@@ -134,3 +220,9 @@ rule score_calcium:
     shell:
         "python -m workflow_scripts.metrics.score_calcium"
         " --frames {input.frames:q} --chunk {input.chunk:q} --calcium {output.calcium:q} &> {log:q}"
+
+
+rule compare:
+    """All that is scored, side by side."""
+    input:
+        "<results>/review/comparison.json",

@@ -7,6 +7,8 @@ REQUIRED INPUTS:
 OUTPUTS:
     <results>/datasets/{dataset}/nodules/{chunk}.parquet
     <results>/review/descriptors.json
+    <results>/datasets/{dataset}/embeddings/{model}/{fold}/{chunk}.parquet
+    <results>/review/grader.json, <results>/datasets/{dataset}/learned_grades.parquet
     <results>/features/
 """
 
@@ -69,6 +71,7 @@ rule write_features:
     input:
         nodules=indexed("<results>/datasets/{dataset}/nodules/{chunk}.parquet", LEARNT),
         scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet", LEARNT),
+        quality=QUALITY,
         grades=expand(
             "<results>/datasets/{dataset}/grades.parquet",
             dataset=[name for name in LEARNT if name in STAGES["grade_nodules"]],
@@ -93,3 +96,59 @@ rule write_features:
         "python -m workflow_scripts.features.write_features"
         " --datasets {RESULTS:q}/datasets --cache {RESULTS:q}/cache --spec {params.spec:q}"
         " --features {output.features:q} &> {log:q}"
+
+
+rule embed_nodules:
+    """Describe each outlined nodule of one chunk by the features of the network that outlines."""
+    input:
+        inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
+        masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
+        weights=GIVEN or "<results>/model/{model}/fold-{fold}.safetensors",
+        folds=[] if GIVEN else "<results>/model/folds.parquet",
+    output:
+        embeddings="<results>/datasets/{dataset}/embeddings/{model}/{fold}/{chunk}.parquet",
+    log:
+        "<logs>/embed_nodules/{dataset}/{model}/{fold}/{chunk}.log",
+    benchmark:
+        "<benchmarks>/embed_nodules/{dataset}/{model}/{fold}/{chunk}.jsonl"
+    threads: config["model"]["threads"]
+    resources:
+        mem_mb=memory(3),
+    params:
+        spec=spec("embed_nodules"),
+        code=code("segment.embed_nodules"),
+    message:
+        "Describing the nodules of {wildcards.dataset}, chunk {wildcards.chunk}, by the network of fold {wildcards.fold}"
+    shell:
+        "python -m workflow_scripts.segment.embed_nodules"
+        " --inputs {input.inputs:q} --masks {input.masks:q} --folds {input.folds:q} --dataset {wildcards.dataset}"
+        " --weights {input.weights:q} --model {wildcards.model} --fold {wildcards.fold} --spec {params.spec:q}"
+        " --embeddings {output.embeddings:q} &> {log:q}"
+
+
+rule train_grader:
+    """Learn levels and malignancy from picture, measures and clinical columns; every case graded out of fold."""
+    input:
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet", LEARNT),
+        nodules=indexed("<results>/datasets/{dataset}/nodules/{chunk}.parquet", LEARNT),
+        embeddings=indexed("<results>/datasets/{dataset}/embeddings/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL),
+        folds=[] if GIVEN else "<results>/model/folds.parquet",
+    output:
+        figures="<results>/review/grader.json",
+        grades=expand("<results>/datasets/{dataset}/learned_grades.parquet", dataset=LEARNT),
+    log:
+        "<logs>/train_grader.log",
+    benchmark:
+        "<benchmarks>/train_grader.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(2),
+    params:
+        spec=spec("train_grader"),
+        code=code("tirads.train_grader"),
+    message:
+        "Learning grades"
+    shell:
+        "python -m workflow_scripts.tirads.train_grader"
+        " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
+        " --figures {output.figures:q} --grades {output.grades:q} &> {log:q}"

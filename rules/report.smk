@@ -10,6 +10,18 @@ OUTPUTS:
 """
 
 TRAINED = FOLDS if config["learn"] and not GIVEN else []  # the folds whose models this run trains
+# The sections on what was learnt, and the files that each is made of.
+SECTION_FILES = {
+    "comparison": ["comparison.json"],
+    "quality": ["monitoring.parquet"] + ([] if GIVEN else ["quality.json"]),
+    "descriptors": ["descriptors.json"],
+    "grader": ["grader.json"],
+}
+SECTIONS = (["comparison"] if any(len(names) > 1 for names in SCORED["datasets"].values()) else []) + (
+    ["quality"] if MODELLED else []
+)
+if MODELLED and config["model"]["target"] == "nodule":
+    SECTIONS += ["descriptors", "grader"]
 MASKS = indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet")
 
 
@@ -30,10 +42,10 @@ rule write_report:
         calcium=indexed("<results>/datasets/{dataset}/calcium/{chunk}.parquet", STAGES["score_calcium"]),
         advice=indexed("<results>/datasets/{dataset}/advice.parquet", STAGES["compare_advice"]),
         review=["<results>/review/scores.json", "<results>/review/flags.parquet"] if SCORED["models"] else [],
-        comparison=(
-            ["<results>/review/comparison.json"]
-            if any(len(names) > 1 for names in SCORED["datasets"].values())
-            else []
+        sections=[f"<results>/review/{name}" for section in SECTIONS for name in SECTION_FILES[section]],
+        quality=QUALITY if MODELLED else [],
+        learned=expand(
+            "<results>/datasets/{dataset}/learned_grades.parquet", dataset=LEARNT if "grader" in SECTIONS else []
         ),
         masks=MASKS,
         imported=lambda wildcards: [

@@ -74,7 +74,7 @@ rule export_masks:
     input:
         chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet", LEARNT),
         frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet", LEARNT),
-        masks=indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet", LEARNT),
+        masks=indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL),
         weights=WEIGHTS if config["learn"] else [],
     output:
         directory(expand("<results>/datasets/{dataset}/export/{model}", dataset=LEARNT, model=MODEL)),

@@ -181,7 +181,9 @@ class Run:
         page, summary = self.results / name / "index.html", self.results / name / "summary.json"
         asked = {"roots": canonical_json(self.roots), "scenarios": self.table, "page": page, "summary": summary}
         asked |= {"review": self.results / "review", "models": self.results / "model"}
-        spec = {"kinds": self.kinds, "limit": None, "stages": self.stages} | self.scored
+        spec = {"kinds": self.kinds, "limit": None, "stages": self.stages, "own": {"datasets": {}}} | self.scored
+        shared = any(len(models) > 1 for models in self.scored["datasets"].values())
+        spec |= {"sections": ["comparison"] if shared else []}
         write_report.main(self._arguments(spec=canonical_json(spec), **asked))
         return page.read_text(encoding="utf-8"), json.loads(summary.read_text(encoding="utf-8"))
 

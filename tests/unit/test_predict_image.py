@@ -13,8 +13,9 @@ from tests.fixtures import write_mp4
 from workflow_scripts.command import Refusal
 from workflow_scripts.demo.nodules import HYPOECHOIC, Nodule
 from workflow_scripts.demo.phantoms import burn_in, draw_clip
-from workflow_scripts.imaging.measure import measure_nodules, outline_nodules, to_frame
+from workflow_scripts.imaging.measure import measure_nodules, outline_nodules
 from workflow_scripts.imaging.stills import read_still
+from workflow_scripts.metrics.estimator import Estimator, Quality, write_quality
 from workflow_scripts.segment import predict_image
 from workflow_scripts.segment.predict_image import Frame, as_record, draw, find_nodules, follow, main, read_picture
 from workflow_scripts.segment.runtimes import Model, load_model, preprocessing
@@ -84,13 +85,14 @@ def test_each_nodule_is_measured_and_a_mask_without_one_has_none() -> None:
 
 
 def test_masks_are_those_of_predict_masks(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="a lean environment has no torch")
+    torch = pytest.importorskip("torch", reason="a lean environment has no torch")
     from tests.unit.test_train_model import SPEC as NETWORK
     from workflow_scripts.imaging.stills import decode_picture
     from workflow_scripts.preprocess.preprocess_frames import prepare_frame
     from workflow_scripts.segment.network import build_network, save_network
     from workflow_scripts.segment.predict_masks import Predictor, describe_mask
 
+    torch.manual_seed(0)
     weights = tmp_path / "fold-0.safetensors"
     save_network(weights, build_network("Unet", NETWORK["encoder"], None), f"Unet/{NETWORK['encoder']}")
     frames = [Frame(k, np.roll(scan(), 3 * k, axis=1)) for k in range(9)]  # more than a batch
@@ -100,8 +102,8 @@ def test_masks_are_those_of_predict_masks(tmp_path: Path) -> None:
     for frame, one in zip(frames, found, strict=True):
         prepared = prepare_frame(frame.image, None, SPEC)
         probability = predictor.probabilities(prepared.image[None])[0]
-        on_frame = to_frame(probability, prepared.affine, prepared.field.shape)
-        expected = decode_picture(describe_mask(on_frame, prepared.field)["mask"]["bytes"])
+        described = describe_mask(probability, prepared.image, prepared.affine, prepared.field)
+        expected = decode_picture(described["mask"]["bytes"])
         assert one.labels is not None
         assert np.array_equal(expected, one.labels)
     assert any(one.nodules for one in found)
@@ -196,7 +198,8 @@ def test_a_clip_gives_a_line_and_an_outline_each_frame(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines[:4]] == [f"frame {k + 1}, {k / 10:.3f} s" for k in range(4)]
     assert "cannot be determined (descriptors are needed" in lines[4]
-    assert "not for diagnosis" in lines[5]
+    assert lines[5] == "quality: unknown: there is no quality.json beside m.safetensors"
+    assert "not for diagnosis" in lines[6]
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"clip-0000{k}.png" for k in range(1, 5)]
     assert read_still(tmp_path / "out" / names[0]).shape == (240, 320, 3)
@@ -220,3 +223,29 @@ def test_json_says_the_same_and_descriptors_give_level_and_advice(
     with pytest.raises(SystemExit):
         main([str(path), *standing_in, "--descriptors", "composition=wooden"])
     assert "wooden" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("agreement", [(), ("agreement",)], ids=["one pass", "mirrored, too"])
+def test_the_quality_is_estimated_where_a_quality_json_lies_beside_the_model(
+    standing_in: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], agreement: tuple[str, ...]
+) -> None:
+    signals = ("expected_dice", "solidity", *agreement)
+    zeros, ones = (0.0,) * len(signals), (1.0,) * len(signals)
+    # The root of the smallest expected error, 0.005: what the stand-in says is sure.
+    estimator = Estimator(signals, zeros, ones, (0.5, *zeros[1:]), 0.0, 5.0)
+    write_quality(tmp_path / "quality.json", Quality(0.9, estimator, None, True, {}, None, {}))
+    cv2.imwrite(str(tmp_path / "a.png"), scan())
+    cv2.imwrite(str(tmp_path / "empty.png"), np.maximum(scan(), np.roll(scan(), 80, axis=1)))
+    main([str(tmp_path / "a.png"), *standing_in, "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert (said["frames"][0]["estimated_dice"], said["frames"][0]["lower_bound"]) == (0.929, 0.646)
+    assert "90 % of patients" in said["quality"]
+    main([str(tmp_path / "a.png"), *standing_in])
+    assert "estimated Dice 0.93, lower bound 0.65" in capsys.readouterr().out
+    main([str(tmp_path / "empty.png"), *standing_in, "--json"])
+    (frame,) = json.loads(capsys.readouterr().out)["frames"]
+    assert (frame["nodules"], frame["estimated_dice"], frame["lower_bound"]) == ([], None, None)
+    write_quality(tmp_path / "quality.json", Quality(0.9, None, "12 groups of patients", True, {}, None, {}))
+    main([str(tmp_path / "a.png"), *standing_in, "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert (said["quality"], said["frames"][0]["estimated_dice"]) == ("unknown: 12 groups of patients", None)

@@ -13,6 +13,7 @@ import torch
 
 from tests.unit.test_train_model import SPEC, scan
 from workflow_scripts.imaging.measure import to_frame
+from workflow_scripts.imaging.quality_signals import SIGNALS
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.segment.network import build_network, save_network
 from workflow_scripts.segment.predict_masks import Predictor, describe_mask, predict_masks, quicken, unseen
@@ -37,14 +38,15 @@ def test_nodules_are_labelled_largest_first_and_only_inside_the_field() -> None:
     probability[5, 5] = 0.9  # one pixel is no nodule
     field = np.ones((100, 100), bool)
     field[85:] = False
-    found = describe_mask(probability, field)
+    picture, as_it_is = np.full((100, 100), 90, np.uint8), np.array([1.0, 0, 0, 0, 1.0, 0])
+    found = describe_mask(probability, picture, as_it_is, field)
     labels = decode_picture(found["mask"]["bytes"])
     assert [int((labels == k).sum()) for k in (1, 2)] == [1600, 100]
     assert labels.max() == 2
     assert found["mean_probability"] == pytest.approx((1600 * 0.8 + 100 * 0.9) / 1700, abs=1e-6)
-    empty = describe_mask(np.zeros((100, 100), np.float32), field)
-    assert empty["mean_probability"] is None
-    assert empty["entropy"] == pytest.approx(0, abs=1e-4)
+    assert found.keys() >= set(SIGNALS)
+    empty = describe_mask(np.zeros((100, 100), np.float32), picture, as_it_is, field)
+    assert empty.keys() == {"mask"}  # of nothing, nothing is known
 
 
 @pytest.mark.parametrize(
@@ -94,10 +96,13 @@ def test_a_mask_does_not_depend_on_who_else_is_in_the_chunk(tmp_path: Path) -> N
 
     def predicted(*numbers: int) -> dict[str, Any]:
         write_rows(tmp_path / "inputs.parquet", [row(k) for k in numbers], inputs.SCHEMA)
-        predict_masks(tmp_path / "inputs.parquet", {}, predictor, "m", "given", tmp_path / "masks.parquet")
+        predict_masks(tmp_path / "inputs.parquet", {}, predictor, "m", "given", tmp_path / "masks.parquet", True)
         return {found["frame_id"]: found for found in read_rows(tmp_path / "masks.parquet", masks.SCHEMA)}
 
     many = predicted(*range(11))
     assert len(many) == 11
     assert predicted(9)["9/0"] == many["9/0"]
     assert {"m"} == {found["model"] for found in many.values()}
+    # What the mirrored picture gives is mirrored back.
+    assert all(0.5 < found["agreement"] <= 1 for found in many.values() if found["mean_probability"] is not None)
+    assert all(0 < found["grey"] < 255 for found in many.values())

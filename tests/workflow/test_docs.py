@@ -20,6 +20,9 @@ NAMES = (
     "CONTRIBUTING.md",
     "docs/datasets.md",
     "docs/de-identification.md",
+    "docs/comparing.md",
+    "docs/masks.md",
+    "docs/nodules.md",
 )
 PAGES = [ROOT / name for name in NAMES]
 RULES = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)

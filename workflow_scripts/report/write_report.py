@@ -11,18 +11,23 @@ from markupsafe import Markup
 from workflow_scripts import command
 from workflow_scripts.files import natural, write_beside
 from workflow_scripts.report.draw_frames import data_uri, draw_frames
+from workflow_scripts.report.draw_grader import draw_grader
 from workflow_scripts.report.draw_overlays import draw_overlays
+from workflow_scripts.report.draw_quality import draw_quality
 from workflow_scripts.report.draw_scores import draw_charts
 from workflow_scripts.report.summarise import Tables, read_tables, summarise_dataset, summarise_scenario
 from workflow_scripts.report.summarise_comparison import draw_differences, summarise_comparison
+from workflow_scripts.report.summarise_descriptors import summarise_descriptors
 from workflow_scripts.report.summarise_findings import summarise_advice, summarise_calcium
+from workflow_scripts.report.summarise_grader import summarise_grader
+from workflow_scripts.report.summarise_quality import summarise_quality
 from workflow_scripts.report.summarise_segmentation import summarise_segmentation
 from workflow_scripts.tables import scenarios
 from workflow_scripts.tables.table import read_rows
 
 HERE = Path(__file__).parent
 TEMPLATE, STYLE = "report.html", "report.css"
-SEGMENTATION, SEGMENTATION_STYLE = "segmentation.html", "segmentation.css"  # of a run that scored something
+SEGMENTATION_STYLE = "segmentation.css"  # of a run that scored something
 
 Pictures = dict[str, Any]
 
@@ -93,6 +98,25 @@ def shown_gate(value: float) -> str:
     return max(f"{value:.2f}", f"{value:g}", key=len)
 
 
+def learned_sections(summary: dict[str, Any], pictures: Pictures) -> dict[str, dict[str, Any]]:
+    """Return the sections on what was learnt, in the order of the page, each with what its template asks for."""
+    found: dict[str, dict[str, Any]] = {}
+    if scored := summary.get("segmentation"):
+        charts = {model: draw_charts(figures) for model, figures in scored["models"].items()}
+        found["segmentation"] = {"summary": scored, "pictures": pictures["segmentation"], "charts": charts}
+    if compared := summary.get("comparison"):
+        drawn = [draw_differences(each["pairs"]) for each in compared["comparisons"]]
+        found["comparison"] = {"summary": compared, "drawn": drawn}
+    if quality := summary.get("quality"):
+        found["quality"] = {"quality": quality, "charts": draw_quality(quality)}
+    if "descriptors" in summary:
+        found["descriptors"] = {"summary": summary}
+    if grader := summary.get("grader"):
+        charts = {task: draw_grader(task_figures) for task, task_figures in grader["tasks"].items()}
+        found["grader"] = {"summary": grader, "charts": charts}
+    return found
+
+
 def render(summary: dict[str, Any], pictures: Pictures) -> str:
     """Return the page of a summary."""
     environment = Environment(
@@ -105,16 +129,12 @@ def render(summary: dict[str, Any], pictures: Pictures) -> str:
     )
     environment.filters["three"] = lambda value: None if value is None else f"{value:.3f}"
     environment.filters["gate"] = shown_gate
-    style, section = (HERE / STYLE).read_text(encoding="utf-8"), ""
-    if scored := summary.get("segmentation"):
+    style, learned = (HERE / STYLE).read_text(encoding="utf-8"), Markup()
+    if "segmentation" in summary:
         style += (HERE / SEGMENTATION_STYLE).read_text(encoding="utf-8")
-        charts = {model: draw_charts(figures) for model, figures in scored["models"].items()}
-        asked = {"summary": scored, "pictures": pictures["segmentation"], "charts": charts}
-        section = Markup(environment.get_template(SEGMENTATION).render(asked))
-    if compared := summary.get("comparison"):
-        drawn = [draw_differences(each["pairs"]) for each in compared["comparisons"]]
-        section += Markup(environment.get_template("comparison.html").render(summary=compared, drawn=drawn))
-    asked = {"summary": summary, "pictures": pictures, "style": Markup(style), "segmentation": section}
+    for name, asked in learned_sections(summary, pictures).items():
+        learned += Markup(environment.get_template(f"{name}.html").render(asked))
+    asked = {"summary": summary, "pictures": pictures, "style": Markup(style), "learned": learned}
     return environment.get_template(TEMPLATE).render(asked)
 
 
@@ -136,8 +156,15 @@ def main(argv: list[str] | None = None) -> None:
     if args.spec["models"]:
         summary["segmentation"] = summarise_segmentation(args.datasets, args.review, args.models, args.spec)
         pictures["segmentation"] = draw_overlays(args.datasets, args.roots, summary["segmentation"]["models"])
-    if any(len(models) > 1 for models in args.spec["datasets"].values()):
+    sections, own = args.spec["sections"], args.spec["own"]
+    if "comparison" in sections:
         summary["comparison"] = summarise_comparison(args.review)
+    if "quality" in sections:
+        summary["quality"] = summarise_quality(args.datasets, args.review, own)
+    if "descriptors" in sections:
+        summary["descriptors"] = summarise_descriptors(args.review / "descriptors.json")
+    if "grader" in sections:
+        summary["grader"] = summarise_grader(args.datasets, args.review / "grader.json", sorted(own["datasets"]))
     with write_beside(args.page) as page, write_beside(args.summary) as figures:
         page.write_text(render(summary, pictures), encoding="utf-8")
         figures.write_text(json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

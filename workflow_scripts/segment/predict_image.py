@@ -131,7 +131,7 @@ def find_nodules(
         labels = outline_nodules(to_frame(probability, one.affine, one.field.shape), one.field)
         quality = None
         if estimator and labels.any():
-            signals = measure_signals(probability)
+            signals = measure_signals(probability, one.image)
             signals[AGREEMENT] = None if other is None else measure_agreement(probability, other)
             quality = estimator.estimate(signals)
         found.append(Found(frame, measure_nodules(labels, frame.spacing_mm), labels, one.field, quality=quality))

@@ -36,7 +36,11 @@ BATCH = 8  # the last one is filled up: a picture's mask does not depend on its 
 
 
 def describe_mask(
-    probability: np.ndarray, affine: np.ndarray, field: np.ndarray, mirrored: np.ndarray | None = None
+    probability: np.ndarray,
+    picture: np.ndarray,
+    affine: np.ndarray,
+    field: np.ndarray,
+    mirrored: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return the mask of a probability map on the frame's grid, mean probability and signals; no nodule is outside the
     field.
@@ -45,6 +49,8 @@ def describe_mask(
     ----------
     probability
         (h, w) float32, on the model's grid.
+    picture
+        (h, w) uint8, as the model saw it.
     affine
         Six numbers, from the model's grid to the frame's.
     field
@@ -56,7 +62,7 @@ def describe_mask(
     labels = outline_nodules(on_frame, field)
     found: dict[str, Any] = {"mask": {"bytes": encode_png(labels), "path": None}}
     if labels.any():  # of an empty mask no signal is known
-        found |= measure_signals(probability) | {"mean_probability": float(on_frame[labels > 0].mean())}
+        found |= measure_signals(probability, picture) | {"mean_probability": float(on_frame[labels > 0].mean())}
         if mirrored is not None:
             found[AGREEMENT] = measure_agreement(probability, mirrored)
     return found
@@ -192,7 +198,13 @@ def batched(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def predict_masks(
-    inputs: Path, held_out: dict[str, int], predictor: Predictor, model: str, fold: str, out: Path, mirrored: bool
+    inputs: Path,
+    held_out: dict[str, int],
+    predictor: Predictor,
+    model: str,
+    fold: str,
+    out: Path,
+    mirrored: bool = False,
 ) -> int:
     """Write the masks of one chunk, and return how many frames were predicted; `mirrored` asks for the agreement with
     what the mirrored picture gives, which takes as long again."""
@@ -202,7 +214,7 @@ def predict_masks(
     ) -> dict[str, Any]:
         field, affine = decode_picture(row["field"]["bytes"]) > 0, np.array(row["affine"])
         about = {"frame_id": row["frame_id"], "case_id": row["case_id"], "model": model, "fold": fold}
-        return about | describe_mask(probability, affine, field, other) | measure_looks(picture, affine, field)
+        return about | describe_mask(probability, picture, affine, field, other) | measure_looks(picture, affine, field)
 
     count = 0
     columns = ["frame_id", "case_id", "image", "affine", "field"]

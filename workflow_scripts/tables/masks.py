@@ -15,7 +15,8 @@ SCHEMA = pa.schema(
         # Signals, on the model's grid; null where the mask is empty or where nobody predicted.
         column("expected_dice", pa.float64(), "Dice of the mask with the probability map that it was cut from"),
         column("sharpness", pa.float64(), "change of probability across the outline, over the root of the area"),
-        column("compactness", pa.float64(), "4 pi area / perimeter² of the largest part; a circle has 1"),
+        column("solidity", pa.float64(), "area of the largest part over that of its convex hull"),
+        column("edge", pa.float64(), "change of the picture's grey level at the outline, over its mean in the field"),
         column("agreement", pa.float64(), "Dice of the map with that of the mirrored picture; null if not asked for"),
         # The picture as the model saw it, inside the field; null where nobody predicted.
         column("grey", pa.float64(), "mean grey level"),
