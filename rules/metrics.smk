@@ -8,7 +8,7 @@ OUTPUTS:
     <results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet
     <results>/datasets/{dataset}/calcium/{chunk}.parquet, of data sets with outlined calcium
     <results>/review/scores.json
-    <results>/review/flags.parquet
+    <results>/datasets/{dataset}/flags/{model}/{fold}/{chunk}.parquet, <results>/review/flags.parquet
     <results>/model/{model}/quality.json, <results>/review/quality.json
     <results>/datasets/{dataset}/quality/{model}/{fold}/{chunk}.parquet
     <results>/review/monitoring.parquet
@@ -98,17 +98,17 @@ rule compare_models:
 
 
 rule flag_cases:
-    """Flag the cases under the gates for review, with the reason in words."""
+    """Flag the cases of one chunk under the gates for review as its scores arrive, with the reason in words."""
     input:
-        scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
-        masks=indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet"),
-        frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
+        scores="<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet",
+        masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
+        frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
     output:
-        flags="<results>/review/flags.parquet",
+        flags="<results>/datasets/{dataset}/flags/{model}/{fold}/{chunk}.parquet",
     log:
-        "<logs>/flag_cases.log",
+        "<logs>/flag_cases/{dataset}/{model}/{fold}/{chunk}.log",
     benchmark:
-        "<benchmarks>/flag_cases.jsonl"
+        "<benchmarks>/flag_cases/{dataset}/{model}/{fold}/{chunk}.jsonl"
     threads: 1
     resources:
         mem_mb=memory(1),
@@ -116,10 +116,31 @@ rule flag_cases:
         spec=spec("flag_cases"),
         code=code("metrics.flag_cases"),
     message:
-        "Flagging cases for review"
+        "Flagging cases of {wildcards.dataset}, chunk {wildcards.chunk}, for review"
     shell:
         "python -m workflow_scripts.metrics.flag_cases"
-        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --flags {output.flags:q} &> {log:q}"
+        " --scores {input.scores:q} --masks {input.masks:q} --frames {input.frames:q}"
+        " --spec {params.spec:q} --flags {output.flags:q} &> {log:q}"
+
+
+rule gather_flags:
+    """Gather the flagged cases of all chunks, the worst first."""
+    input:
+        chunks=indexed("<results>/datasets/{dataset}/flags/{model}/{fold}/{chunk}.parquet"),
+    output:
+        flags="<results>/review/flags.parquet",
+    log:
+        "<logs>/gather_flags.log",
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("metrics.gather_flags"),
+    message:
+        "Gathering the flagged cases"
+    shell:
+        "python -m workflow_scripts.metrics.gather_flags"
+        " --chunks {input.chunks:q} --flags {output.flags:q} &> {log:q}"
 
 
 rule fit_quality:
@@ -177,7 +198,6 @@ rule monitor_batches:
     """Add a row for what arrived since the last run: how good, how sure, how its pictures look."""
     input:
         quality=QUALITY,
-        masks=indexed("<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL),
         scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL),
         weights=WEIGHTS,
         estimator=ESTIMATOR,

@@ -85,7 +85,9 @@ def test_nothing_of_the_nodule_is_in_its_control() -> None:
     assert mosaic.shape == picture.shape
     assert mosaic.max() < 180
     other = np.where(mask > 0, 7, picture).astype(np.uint8)
-    assert np.array_equal(lay_mosaic(other, mask), mosaic)
+    again = lay_mosaic(other, mask)
+    assert again is not None
+    assert np.array_equal(again, mosaic)
 
 
 def test_the_control_does_not_tell_the_size_of_the_nodule() -> None:
@@ -120,13 +122,14 @@ def test_a_models_outline_comes_to_the_grid_of_the_input() -> None:
 
 
 def test_a_models_outline_counts_only_for_cases_that_it_never_saw(tmp_path: Path, embedder: Embedder) -> None:
-    rows, predicted = [], []
+    rows: list[dict[str, Any]] = []
+    predicted: list[dict[str, Any]] = []
     for case in "abc":
         picture, mask = scan(ord(case), fine=True)
         rows.append(input_row(case, picture, mask))
         on_frame = cv2.resize(mask, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-        found = on_frame if case != "c" else on_frame * 0  # of c it found nothing
-        predicted.append({"frame_id": f"{case}/0", "case_id": case, "model": "m", "fold": "0", "mask": png(found)})
+        outline = np.asarray(on_frame) * (case != "c")  # of c it found nothing
+        predicted.append({"frame_id": f"{case}/0", "case_id": case, "model": "m", "fold": "0", "mask": png(outline)})
     found = embed(tmp_path, embedder, rows, predicted, tested={"b", "c"})
     assert [(row["case_id"], row["outlined_by"]) for row in found] == [
         ("a", "expert"), ("b", "expert"), ("b", "m"), ("c", "expert"),
@@ -162,11 +165,9 @@ def test_the_control_falls_to_chance_and_the_picture_does_not(
     write_rows(tmp_path / "folds.parquet", dealt, folds.SCHEMA)
     for fold in ("0", "1"):  # by hand, as the rule does
         out = where / "embeddings" / "unet-resnet18" / fold / "000.parquet"
-        main(
-            ["--inputs", str(where / "inputs" / "000.parquet"), "--folds", str(tmp_path / "folds.parquet")]
-            + ["--dataset", "d", "--weights", str(weights), "--model", "unet-resnet18", "--fold", fold]
-            + ["--spec", '{"threads": 1, "sha256": null}', "--embeddings", str(out)]
-        )
+        arguments = ["--inputs", str(where / "inputs" / "000.parquet"), "--folds", str(tmp_path / "folds.parquet")]
+        arguments += ["--dataset", "d", "--weights", str(weights), "--model", "unet-resnet18", "--fold", fold]
+        main([*arguments, "--spec", '{"threads": 1, "sha256": null}', "--embeddings", str(out)])
         assert len(read_rows(out, embeddings.SCHEMA)) == n
     figures, _ = train_grader(tmp_path / "datasets", tmp_path / "folds.parquet", spec("d"))
     found = figures["tasks"][KWAK]

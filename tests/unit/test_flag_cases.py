@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.unit.score_tables import NEARBY, NODULE, NOTHING, SHAPE, House, ellipse
-from workflow_scripts.metrics import flag_cases
+from workflow_scripts.metrics import flag_cases, gather_flags
 from workflow_scripts.metrics.flag_cases import Fault, find_fault, put_in_words
 from workflow_scripts.provenance import canonical_json
 from workflow_scripts.tables import flags
@@ -73,10 +73,16 @@ def test_the_edge_is_that_of_the_field(tmp_path: Path) -> None:
 
 
 def run(house: House) -> list[dict[str, Any]]:
-    out = house.folder / "flags.parquet"
-    arguments = ["--datasets", str(house.folder), "--spec", canonical_json(house.spec), "--flags", str(out)]
-    flag_cases.main(arguments)
-    return read_rows(out, flags.SCHEMA)
+    """Flag every chunk, and gather the flags."""
+    chunks = []
+    for path in sorted(house.folder.glob("*/scores/*/*/*.parquet")):
+        folder, (model, fold, chunk) = path.parents[3], path.parts[-3:]
+        chunks.append(str(folder / "flags" / model / fold / chunk))
+        arguments = ["--scores", str(path), "--masks", str(folder / "masks" / model / fold / chunk)]
+        arguments += ["--frames", str(folder / "frames" / chunk), "--spec", canonical_json(house.spec)]
+        flag_cases.main([*arguments, "--flags", chunks[-1]])
+    gather_flags.main(["--chunks", *chunks, "--flags", str(house.folder / "flags.parquet")])
+    return read_rows(house.folder / "flags.parquet", flags.SCHEMA)
 
 
 def test_cases_under_a_gate_are_flagged_the_worst_first(tmp_path: Path) -> None:

@@ -41,20 +41,20 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_section_tells_figures_controls_and_whom_to_look_at(tmp_path: Path) -> None:
-    clinic = Clinic(tmp_path, [("2", "5")[k // 2 % 2] for k in range(60)])
-    high = np.array([level == "5" for level in clinic.levels])
-    clinic.blocks["features"][:, 0] += 8 * high
-    clinic.blocks["features"][0, 0] += 8
+    clinic = Clinic(tmp_path, [("2", "4a", "5")[k // 2 % 3] for k in range(72)])
+    place = np.array([("2", "4a", "5").index(str(level)) for level in clinic.levels])
+    clinic.blocks["features"][:, 0] += 8 * place
+    clinic.blocks["features"][0, 0] += 16  # its picture is that of a level 5
     page = section(clinic)
     text = " ".join(re.sub("<[^>]+>", " ", page).split())
     assert "For research, not for diagnosis" in text
-    assert "60 cases of 60 groups" in text
+    assert "72 cases of 72 groups" in text
     assert "quadratic kappa, 95 % interval" in text
     assert "control: the picture without its nodules" in text
     assert "is at chance within its interval" in text
     assert "the radiologist states Kwak 2011 level 2" in text
     assert page.count("<svg") == 2
-    assert page.count('class="n"') == 2 + 4  # levels, and the cases of each pair of them
+    assert page.count('class="n"') == 3 + 9  # levels, and the cases of each pair of them
     assert "None" not in text
 
 

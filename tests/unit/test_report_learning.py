@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.report_tables import CLIPS, HEIGHT, HOSTILE, KINDS, STILLS, WIDTH, Run, outline, picture
 from tests.unit.test_report import Page, numbers
-from workflow_scripts.metrics import compare_models, flag_cases, score_masks, summarise_scores
+from workflow_scripts.metrics import compare_models, flag_cases, gather_flags, score_masks, summarise_scores
 from workflow_scripts.report.draw_scores import draw_curves, draw_distribution, round_step
 from workflow_scripts.report.summarise_segmentation import choose_frames, choose_special, distribute, summarise_folds
 from workflow_scripts.report.write_report import shown_gate
@@ -89,7 +89,14 @@ def review(run: Run) -> None:
     spec = json.dumps(run.scored | {"gates": {"dice": 0.8, "iou": 0.7}, "seed": 0})
     asked = ["--datasets", str(run.results / "datasets"), "--spec", spec]
     summarise_scores.main([*asked, "--summary", str(run.results / "review" / "scores.json")])
-    flag_cases.main([*asked, "--flags", str(run.results / "review" / "flags.parquet")])
+    flagged = []
+    for path in sorted((run.results / "datasets").glob("*/scores/*/*/*.parquet")):
+        folder, (model, fold, chunk) = path.parents[3], path.parts[-3:]
+        if model in run.scored["models"]:
+            flagged.append(str(folder / "flags" / model / fold / chunk))
+            own = ["--masks", str(folder / "masks" / model / fold / chunk), "--frames", str(folder / "frames" / chunk)]
+            flag_cases.main(["--scores", str(path), *own, "--spec", spec, "--flags", flagged[-1]])
+    gather_flags.main(["--chunks", *flagged, "--flags", str(run.results / "review" / "flags.parquet")])
     if any(len(models) > 1 for models in run.scored["datasets"].values()):
         written = [f"--{kind}={run.results / 'review' / 'comparison'}.{kind}" for kind in ("json", "csv")]
         compare_models.main([*asked, *written])

@@ -76,13 +76,15 @@ class Lab:
         return jobs(done.stdout)
 
     def products(self) -> dict[str, bytes]:
-        """Return every file that a user reads or a stage passes on, but for provenance (it names versions and code)."""
+        """Return every file that a user reads or a stage passes on, but for provenance (it names versions and code) and
+        the feature database (its pseudonyms have a key of each run's own).
+        """
         results = self.place / "results"
         kept = [
             path for path in sorted(results.rglob("*")) if path.is_file() and not path.name.startswith(".snakemake")
         ]
         names = {path: path.relative_to(results).as_posix() for path in kept}
-        apart = ("logs/", "benchmarks/", "cache/", "report/provenance.json")
+        apart = ("logs/", "benchmarks/", "cache/", "features/", "report/provenance.json")
         return {name: path.read_bytes() for path, name in names.items() if not name.startswith(apart)}
 
 

@@ -21,7 +21,17 @@ preprocess: {size: [64, 96]}
 split: {folds: 2}
 model: {encoder: tu-lcnet_050, epochs: 2, batch_size: 4, threads: 1}
 """
-LEARNING = {"split_cases", "train_model", "predict_masks", "score_masks", "summarise_scores", "flag_cases"}
+LEARNING = {
+    "split_cases",
+    "train_model",
+    "predict_masks",
+    "score_masks",
+    "summarise_scores",
+    "flag_cases",
+    "gather_flags",
+}
+LEARNING |= {"fit_quality", "estimate_quality", "monitor_batches", "measure_nodules", "validate_descriptors"}
+LEARNING |= {"embed_nodules", "train_grader", "write_features"}
 
 
 def ask(lab: Lab, text: str) -> Lab:

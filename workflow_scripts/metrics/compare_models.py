@@ -78,7 +78,7 @@ def as_text(comparison: Mapping[str, Any]) -> str:
     wide = max(len(about["model"]) for about in comparison["models"])
     lines = [f"{', '.join(comparison['datasets'])}: {say_left_out(comparison)}"]
     if not comparison["n_frames"]:
-        return f"{lines[0]}\n  nothing in common: predict the same fold, or take masks of others out of datasets.<name>.masks"
+        return f"{lines[0]}\n  nothing in common: predict the same fold, or give masks of the same frames"
     for about in comparison["models"]:
         figures = [f"{WORDS[name]} {shown(about[name]['mean'], about[name]['interval'], name)}" for name in METRICS]
         lines.append(f"  {about['model']:{wide}}  {'  '.join(figures)}")

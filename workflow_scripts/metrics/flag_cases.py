@@ -1,4 +1,4 @@
-"""Flag the cases whose masks are not good enough for review, and say in words what is wrong with them."""
+"""Flag the cases of one chunk whose masks are not good enough, and say in words what is wrong with them."""
 
 import math
 from pathlib import Path
@@ -10,9 +10,9 @@ from workflow_scripts import command
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.metrics.nodules import label_parts
 from workflow_scripts.metrics.overlap import count_pixels
-from workflow_scripts.metrics.scored import below, counted, scored_chunks
-from workflow_scripts.tables import flags
-from workflow_scripts.tables.table import stream_rows, write_rows
+from workflow_scripts.metrics.scored import below, counted
+from workflow_scripts.tables import flags, scores
+from workflow_scripts.tables.table import read_rows, stream_rows, write_rows
 
 # What by itself brings a round nodule, right in all else, down to a Dice of 0.80: an area 1.5 times as large, with the
 # nodule inside, gives 2 / (1 + 1.5); two equal discs 0.16 diameters apart share 0.80 of their area.
@@ -108,17 +108,15 @@ def read_masks(path: Path, frame_ids: set[str]) -> dict[str, bytes]:
     return {row["frame_id"]: row["mask"]["bytes"] for row in rows if row["frame_id"] in frame_ids}
 
 
-def flag_chunk(folder: Path, chunk: str, rows: list[dict[str, Any]], gates: dict[str, float]) -> list[dict[str, Any]]:
-    """Return the rows of `flags` of one chunk and one model.
+def flag_cases(frames: Path, masks: Path, rows: list[dict[str, Any]], gates: dict[str, float]) -> list[dict[str, Any]]:
+    """Return the rows of `flags` of one chunk, one model and one fold, the worst case first.
 
     Parameters
     ----------
-    folder
-        The data set's folder, <results>/datasets/<name>.
-    chunk
-        The file name of the chunk.
+    frames, masks
+        Tables of the chunk.
     rows
-        The chunk's scores; a case lies in one chunk.
+        Its scores; a case lies in one chunk and in one fold.
     gates
         The gates of the mean `dice` and the mean `iou` of a case.
     """
@@ -140,11 +138,7 @@ def flag_chunk(folder: Path, chunk: str, rows: list[dict[str, Any]], gates: dict
     wanted = {row["frame_id"]: row for own in poor.values() for row in own}
     if not wanted:
         return []
-    references = read_masks(folder / "frames" / chunk, set(wanted))
-    predictions: dict[str, bytes] = {}
-    for model, fold in sorted({(row["model"], row["fold"]) for row in wanted.values()}):
-        of_fold = {name for name, row in wanted.items() if row["fold"] == fold}
-        predictions |= read_masks(folder / "masks" / model / fold / chunk, of_fold)
+    references, predictions = (read_masks(table, set(wanted)) for table in (frames, masks))
     flagged = []
     for case_id in bad:
         worst, mean = poor[case_id][0], means[case_id]
@@ -163,30 +157,20 @@ def flag_chunk(folder: Path, chunk: str, rows: list[dict[str, Any]], gates: dict
             | {"n_frames": len(by_case[case_id]), "worst_frame_id": worst["frame_id"], **mean}
             | {"reason": f"{put_in_words(faults, len(by_case[case_id]))} ({figures}, gate {gates['iou']:.2f})"}
         )
-    return flagged
-
-
-def flag_cases(datasets: Path, spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of `flags` of every model, the worst case first."""
-    flagged = []
-    for model in sorted(spec["models"]):
-        for dataset, chunk, rows in scored_chunks(datasets, spec, model):
-            flagged += flag_chunk(datasets / dataset, chunk, rows, spec["gates"])
-    return sorted(flagged, key=lambda row: (row["dice"], row["iou"], row["dataset"], row["case_id"], row["model"]))
+    return sorted(flagged, key=lambda row: (row["dice"], row["iou"], row["case_id"]))
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Flag cases of all data sets."""
+    """Flag the cases of one chunk."""
     arguments = command.parser(__doc__)
-    arguments.add_argument("--datasets", type=command.existing, required=True, help="folder of the data sets' results")
-    arguments.add_argument("--spec", type=command.json_argument, required=True, help="models, data sets, gates as JSON")
+    arguments.add_argument("--scores", type=command.existing, required=True, help="table of one fold's scores")
+    arguments.add_argument("--masks", type=command.existing, required=True, help="table of one fold's masks")
+    arguments.add_argument("--frames", type=command.existing, required=True, help="table of frames")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="gates as JSON")
     arguments.add_argument("--flags", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
     log = command.start("flag_cases")
-    try:
-        flagged = flag_cases(args.datasets, args.spec)
-    except ValueError as error:
-        raise command.Refusal(str(error)) from None
+    flagged = flag_cases(args.frames, args.masks, read_rows(args.scores, scores.SCHEMA), args.spec["gates"])
     write_rows(args.flags, flagged, flags.SCHEMA)
     for row in flagged:
         log.info("%s, case %s, %s: %s", row["dataset"], row["case_id"], row["model"], row["reason"])

@@ -112,7 +112,7 @@ def learned_sections(summary: dict[str, Any], pictures: Pictures) -> dict[str, d
     if "descriptors" in summary:
         found["descriptors"] = {"summary": summary}
     if grader := summary.get("grader"):
-        charts = {task: draw_grader(task_figures) for task, task_figures in grader["tasks"].items()}
+        charts = {task: draw_grader(each) for task, each in grader["tasks"].items() if each["abstained"] is None}
         found["grader"] = {"summary": grader, "charts": charts}
     return found
 

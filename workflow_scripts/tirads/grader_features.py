@@ -64,7 +64,13 @@ class Features:
 
 
 def read_cases(datasets: Path, names: Iterable[str], held_out: Path | None) -> list[Labelled]:
-    """Return the cases of the data sets that the table of folds deals, in its order; without one, all."""
+    """Return the cases of the data sets that the table of folds deals, in its order; without one, all.
+
+    Raises
+    ------
+    ValueError
+        When the folds are of cases that are no longer there.
+    """
     wanted = set(names)
     rows = {
         (name, row["case_id"]): row
@@ -73,11 +79,10 @@ def read_cases(datasets: Path, names: Iterable[str], held_out: Path | None) -> l
     }
     if held_out is None:
         return [Labelled(row, f"{name}/{row['group_id']}", -1) for (name, _), row in rows.items()]
-    return [
-        Labelled(rows[dealt["dataset"], dealt["case_id"]], dealt["group_id"], dealt["fold"])
-        for dealt in read_rows(held_out, FOLDS)
-        if dealt["dataset"] in wanted
-    ]
+    dealt = [row for row in read_rows(held_out, FOLDS) if row["dataset"] in wanted]
+    if gone := [f"{row['dataset']}/{row['case_id']}" for row in dealt if (row["dataset"], row["case_id"]) not in rows]:
+        raise ValueError(f"{held_out}: deals the case {gone[0]}, which is in no chunk; delete it and run again")
+    return [Labelled(rows[row["dataset"], row["case_id"]], row["group_id"], row["fold"]) for row in dealt]
 
 
 def read_embedded(datasets: Path, names: Iterable[str], model: str, fold: str) -> dict[str, dict[str, Vectors]]:

@@ -133,8 +133,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--grades", type=Path, nargs="+", required=True, help="tables to write, one a data set")
     args = arguments.parse_args(argv)
     log = command.start("train_grader")
-    with threadpool_limits(1):  # sums in another order are other numbers
-        figures, rows = train_grader(args.datasets, next(iter(args.folds or []), None), args.spec)
+    try:
+        with threadpool_limits(1):  # sums in another order are other numbers
+            figures, rows = train_grader(args.datasets, next(iter(args.folds or []), None), args.spec)
+    except ValueError as error:
+        raise command.Refusal(str(error)) from None
     for path, name in zip(args.grades, args.spec["datasets"], strict=True):
         write_rows(path, [row for row in rows if row["dataset"] == name], learned_grades.SCHEMA)
     with write_beside(args.figures) as beside:
