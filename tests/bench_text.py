@@ -23,7 +23,7 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.pixels.processing import apply_color_lut
-from scipy.stats import binomtest  # type: ignore[import-untyped]
+from scipy.stats import binomtest
 
 from workflow_scripts.imaging.clips import read_clip
 from workflow_scripts.imaging.field_of_view import as_grey, find_field

@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter1d  # type: ignore[import-untyped]
+from scipy.ndimage import gaussian_filter1d
 
 from workflow_scripts.imaging.measure import nodules_of
 

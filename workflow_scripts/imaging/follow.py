@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import coo_array  # type: ignore[import-untyped]
-from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 
 def follow_nodules(masks: Mapping[int, np.ndarray], joined: bool) -> dict[int, np.ndarray]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
-from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
 from workflow_scripts import command
 from workflow_scripts.files import natural, write_beside

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+from scipy.optimize import linear_sum_assignment
 
 from workflow_scripts.imaging.components import label_nodules
 from workflow_scripts.metrics.overlap import dice_of_iou

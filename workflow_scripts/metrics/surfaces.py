@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
+from scipy.ndimage import distance_transform_edt
 
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 

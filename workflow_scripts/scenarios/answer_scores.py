@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest  # type: ignore[import-untyped]
+from scipy.stats import binomtest
 
 from workflow_scripts.files import natural
 from workflow_scripts.scenarios.answers import Answer, Scenario, read_verdict, readers_verdict
