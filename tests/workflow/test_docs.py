@@ -22,7 +22,9 @@ NAMES = (
     "docs/de-identification.md",
     "docs/comparing.md",
     "docs/masks.md",
+    "docs/grading.md",
     "docs/nodules.md",
+    "docs/quality-control.md",
 )
 PAGES = [ROOT / name for name in NAMES]
 RULES = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)

@@ -29,7 +29,7 @@ def draw_grader(found: dict[str, Any]) -> dict[str, Any]:
         most = max(row["n"] for row in bins)
         charts["reliability"] = frame | {
             "points": [
-                {"x": x(row["predicted"]), "y": y(row["observed"]), "r": round(3 + 7 * (row["n"] / most) ** 0.5, 1)}
+                {"x": x(row["predicted"]), "y": y(row["observed"]), "r": round(10 * (row["n"] / most) ** 0.5, 1)}
                 for row in bins
             ]
         }

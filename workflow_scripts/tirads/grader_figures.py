@@ -119,7 +119,7 @@ def interval(drawn: np.ndarray) -> list[list[float] | None]:
     found: list[list[float] | None] = []
     for column in drawn.T:
         known = column[~np.isnan(column)]
-        ends = np.percentile(known, [2.5, 97.5]).tolist() if len(known) > RESAMPLES / 2 else None
+        ends = (np.percentile(known, [2.5, 97.5]).round(12) + 0.0).tolist() if len(known) > RESAMPLES / 2 else None
         found.append(ends)
     return found
 
@@ -134,13 +134,13 @@ def summarise_arms(arms: dict[str, Told], groups: list[str], n_levels: int, high
     groups
         The group of each case.
     n_levels
-        How many levels; of two (histology) kappa and accuracy are left out.
+        How many levels; of two that low and high tell apart, kappa and accuracy are left out.
     high
         Whether there are cases enough of low and high to tell them apart.
     """
 
     def figures(told: Told) -> Figures:
-        return (level_figures(told) if n_levels > 2 else {}) | (binary_figures(told) if high else {})
+        return (level_figures(told) if n_levels > 2 or not high else {}) | (binary_figures(told) if high else {})
 
     def drawn_figures(told: Told, rows: np.ndarray) -> np.ndarray:
         return np.array(list(figures(told.of(rows)).values()))
@@ -159,7 +159,9 @@ def summarise_arms(arms: dict[str, Told], groups: list[str], n_levels: int, high
         }
     for arm in found:
         found[arm]["above_control"] = {}
-        for name in {"kappa", "auc"} & set(names) if arm not in ("control", "majority") and "control" in arms else ():
+        for name in ("kappa", "auc") if arm not in ("control", "majority") and "control" in arms else ():
+            if name not in names:
+                continue
             place = names.index(name)
             one, other = found[arm][name]["value"], found["control"][name]["value"]
             span = interval((drawn[arm] - drawn["control"])[:, [place]])[0] if enough else None

@@ -21,7 +21,7 @@ from workflow_scripts.tirads.grader_features import (
     widths,
 )
 from workflow_scripts.tirads.grader_figures import Told
-from workflow_scripts.tirads.grader_model import fit_grader
+from workflow_scripts.tirads.grader_model import calibrate, fit_block
 from workflow_scripts.tirads.grader_review import contradict, contradict_histology, first_high
 
 FEWEST = 8  # groups of each level that every training must hold
@@ -100,13 +100,11 @@ def grade_fold(
     inside, outside = stack(training, *fold.expert, width), stack(testing, *fold.expert, width)
     level = np.array([levels.index(str(label_of(task, case))) for case in training])
     groups = np.array([case.group for case in training])
-    there = [name for name in inside.blocks if inside.known(name).any()]
-    strengths = {}
+    fitted = {name: fit_block(name, inside, level, groups, seed) for name in inside.blocks if inside.known(name).any()}
     for arm, rests_on in ARMS.items():
-        if blocks := [name for name in rests_on if name in there]:
-            grader = fit_grader(blocks, inside, level, groups, anchor(levels), seed)
+        if blocks := [fitted[name] for name in rests_on if name in fitted]:
+            grader = calibrate(blocks, level, anchor(levels))
             graded.add(arm, *grader.grade(outside))
-            strengths[arm] = grader.strengths
             if arm == ALL:
                 by_model.add(arm, *grader.grade(stack(again, *fold.model, width)))
     share = np.array([(level > k).mean() for k in range(len(levels) - 1)])
@@ -115,6 +113,7 @@ def grade_fold(
     graded.folds += [fold.name] * len(testing)
     known = [(name, outside.known(name)) for name in ARMS[ALL]]
     graded.sources += [", ".join(name for name, of in known if of[place]) for place in range(len(testing))]
+    strengths = {name: block.strengths for name, block in fitted.items()}
     graded.chosen.append({"fold": fold.name, "training": len(training), "strengths": strengths})
     by_model.cases += again
 
@@ -225,6 +224,10 @@ def run_task(
         why = "one class only" if len(levels) + len(too_few) < 2 else "too few to learn from"
         need = f"needed are two levels with {FEWEST} groups each outside every fold"
         return about | {"abstained": f"{task}: {why} (groups by label: {counts}); {need}"}, {}
+    if not any(label_of(task, case) in levels and fold.test(case) for case in labelled for fold in outer):
+        return about | {
+            "abstained": f"{task}: no labelled case in the folds that are tested: nothing to hold it against"
+        }, {}
     sets = {case.row["dataset"] for case in labelled}
     of_task = [  # whoever has a level of another system is not graded in this one
         case
