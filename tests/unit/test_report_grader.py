@@ -30,7 +30,8 @@ def section(clinic: Clinic) -> str:
     )  # fmt: skip
     environment.filters["three"] = lambda value: None if value is None else f"{value:.3f}"
     environment.filters["gate"] = shown_gate
-    return environment.get_template("grader.html").render(summary=summary, charts=charts)
+    macros = environment.get_template("charts.html")
+    return environment.get_template("grader.html").render(summary=summary, charts=charts, macros=macros)
 
 
 @pytest.fixture(autouse=True)

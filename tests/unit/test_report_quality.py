@@ -40,7 +40,9 @@ def render(summary: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["three"] = lambda value: None if value is None else f"{value:.3f}"
-    return environment.get_template("quality.html").render(quality=summary, charts=draw_quality(summary))
+    return environment.get_template("quality.html").render(
+        quality=summary, charts=draw_quality(summary), macros=environment.get_template("charts.html")
+    )
 
 
 ESTIMATED = {"estimate": 0.9, "lower_bound": 0.85, "review": False, "reason": None}

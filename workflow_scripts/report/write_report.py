@@ -99,21 +99,21 @@ def shown_gate(value: float) -> str:
 
 
 def learned_sections(summary: dict[str, Any], pictures: Pictures) -> dict[str, dict[str, Any]]:
-    """Return the sections on what was learnt, in the order of the page, each with what its template asks for."""
+    """Return the templates of the sections on what was learnt, in the order of the page, with what each asks for."""
     found: dict[str, dict[str, Any]] = {}
     if scored := summary.get("segmentation"):
         charts = {model: draw_charts(figures) for model, figures in scored["models"].items()}
-        found["segmentation"] = {"summary": scored, "pictures": pictures["segmentation"], "charts": charts}
+        found["segmentation.html"] = {"summary": scored, "pictures": pictures["segmentation"], "charts": charts}
     if compared := summary.get("comparison"):
         drawn = [draw_differences(each["pairs"]) for each in compared["comparisons"]]
-        found["comparison"] = {"summary": compared, "drawn": drawn}
+        found["comparison.html"] = {"summary": compared, "drawn": drawn}
     if quality := summary.get("quality"):
-        found["quality"] = {"quality": quality, "charts": draw_quality(quality)}
+        found["quality.html"] = {"quality": quality, "charts": draw_quality(quality)}
     if "descriptors" in summary:
-        found["descriptors"] = {"summary": summary}
+        found["descriptors.html"] = {"summary": summary}
     if grader := summary.get("grader"):
         charts = {task: draw_grader(each) for task, each in grader["tasks"].items() if each["abstained"] is None}
-        found["grader"] = {"summary": grader, "charts": charts}
+        found["grader.html"] = {"summary": grader, "charts": charts}
     return found
 
 
@@ -132,8 +132,9 @@ def render(summary: dict[str, Any], pictures: Pictures) -> str:
     style, learned = (HERE / STYLE).read_text(encoding="utf-8"), Markup()
     if "segmentation" in summary:
         style += (HERE / SEGMENTATION_STYLE).read_text(encoding="utf-8")
+    macros = environment.get_template("charts.html")
     for name, asked in learned_sections(summary, pictures).items():
-        learned += Markup(environment.get_template(f"{name}.html").render(asked))
+        learned += Markup(environment.get_template(name).render(asked, macros=macros))
     asked = {"summary": summary, "pictures": pictures, "style": Markup(style), "learned": learned}
     return environment.get_template(TEMPLATE).render(asked)
 
