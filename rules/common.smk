@@ -144,7 +144,7 @@ def spec(rule):
                 },
                 "summarise_scores": lambda: SCORED | {"gates": config["gates"], "seed": config["split"]["seed"]},
                 "export_nnunet": lambda: {"datasets": LEARNT, "target": config["model"]["target"]},
-                "compare_models": lambda: SCORED | {"seed": config["split"]["seed"]},
+                "compare": lambda: SCORED | {"seed": config["split"]["seed"]},
                 "flag_cases": lambda: {"gates": config["gates"]},
                 "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
                 "write_report": lambda: {"kinds": KINDS, "limit": config["limit"], "stages": STAGES}

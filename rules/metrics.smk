@@ -72,7 +72,7 @@ rule summarise_scores:
         " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --summary {output.summary:q} &> {log:q}"
 
 
-rule compare_models:
+rule compare:
     """Compare all that is scored on the frames that all of them scored; each pair by patient."""
     input:
         scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
@@ -80,19 +80,19 @@ rule compare_models:
         json="<results>/review/comparison.json",
         csv="<results>/review/comparison.csv",
     log:
-        "<logs>/compare_models.log",
+        "<logs>/compare.log",
     benchmark:
-        "<benchmarks>/compare_models.jsonl"
+        "<benchmarks>/compare.jsonl"
     threads: 1
     resources:
         mem_mb=memory(1),
     params:
-        spec=spec("compare_models"),
-        code=code("metrics.compare_models"),
+        spec=spec("compare"),
+        code=code("metrics.compare"),
     message:
         "Comparing what is scored"
     shell:
-        "python -m workflow_scripts.metrics.compare_models"
+        "python -m workflow_scripts.metrics.compare"
         " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --json {output.json:q} --csv {output.csv:q}"
         " 2>&1 | tee {log:q}"
 
@@ -240,9 +240,3 @@ rule score_calcium:
     shell:
         "python -m workflow_scripts.metrics.score_calcium"
         " --frames {input.frames:q} --chunk {input.chunk:q} --calcium {output.calcium:q} &> {log:q}"
-
-
-rule compare:
-    """All that is scored, side by side."""
-    input:
-        "<results>/review/comparison.json",

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.report_tables import CLIPS, HEIGHT, HOSTILE, KINDS, STILLS, WIDTH, Run, outline, picture
 from tests.unit.test_report import Page, numbers
-from workflow_scripts.metrics import compare_models, flag_cases, gather_flags, score_masks, summarise_scores
+from workflow_scripts.metrics import compare, flag_cases, gather_flags, score_masks, summarise_scores
 from workflow_scripts.report.draw_scores import draw_curves, draw_distribution, round_step
 from workflow_scripts.report.summarise_segmentation import choose_frames, choose_special, distribute, summarise_folds
 from workflow_scripts.report.write_report import shown_gate
@@ -99,7 +99,7 @@ def review(run: Run) -> None:
     gather_flags.main(["--chunks", *flagged, "--flags", str(run.results / "review" / "flags.parquet")])
     if any(len(models) > 1 for models in run.scored["datasets"].values()):
         written = [f"--{kind}={run.results / 'review' / 'comparison'}.{kind}" for kind in ("json", "csv")]
-        compare_models.main([*asked, *written])
+        compare.main([*asked, *written])
 
 
 @pytest.fixture

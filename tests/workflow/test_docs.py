@@ -64,7 +64,7 @@ def test_the_picture_shows_every_rule_and_no_other() -> None:
     picture = ElementTree.parse(ROOT / "docs" / "rulegraph.svg")
     shown = [group.findtext(f"{SVG}title") for group in picture.iter(f"{SVG}g") if group.get("class") == "node"]
     rules = {rule for path in (ROOT / "rules").glob("*.smk") for rule in RULES.findall(path.read_text("utf-8"))}
-    assert sorted(map(str, shown)) == sorted(rules - {"check", "compare"})
+    assert sorted(map(str, shown)) == sorted(rules - {"check"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

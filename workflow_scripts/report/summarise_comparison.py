@@ -1,4 +1,4 @@
-"""Models side by side, for the report: the figures of `compare_models`, and where they lie in a drawing."""
+"""Models side by side, for the report: the figures of `compare`, and where they lie in a drawing."""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tests.unit.score_tables import score_row
 from workflow_scripts.command import Refusal
-from workflow_scripts.metrics.compare_models import as_text, compare_models, main
+from workflow_scripts.metrics.compare import as_text, compare_models, main
 from workflow_scripts.provenance import ROOT
 from workflow_scripts.report.summarise_comparison import draw_differences, summarise_comparison
 from workflow_scripts.tables import cases, scores

@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--json", type=Path, required=True, help="JSON to write")
     arguments.add_argument("--csv", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
-    command.start("compare_models")
+    command.start("compare")
     try:
         found = compare_models(args.datasets, args.spec)
     except ValueError as error:
