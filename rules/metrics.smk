@@ -16,8 +16,9 @@ OUTPUTS:
 """
 
 # What estimates the quality of this run's masks: fitted here, or beside the weights that were given, or nothing.
-BESIDE = [str(path) for path in [Path(GIVEN or "").with_name("quality.json") if GIVEN else Path()] if path.is_file()]
-ESTIMATOR = BESIDE if GIVEN else f"<results>/model/{MODEL}/quality.json"
+ESTIMATOR = f"<results>/model/{MODEL}/quality.json"
+if GIVEN:
+    ESTIMATOR = [str(path) for path in Path(GIVEN).parent.glob("quality.json")]
 QUALITY = indexed("<results>/datasets/{dataset}/quality/{model}/{fold}/{chunk}.parquet", LEARNT, MODEL)
 
 

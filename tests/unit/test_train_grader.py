@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from tests.unit.grader_tables import ACR, KWAK, MODEL, N_FOLDS, Clinic, learnt, spec, write_folds
+from workflow_scripts.roc import area_under_roc
 from workflow_scripts.tables import learned_grades
 from workflow_scripts.tables.table import read_rows
 from workflow_scripts.tirads import grader_figures, grader_model, train_grader
@@ -196,7 +197,7 @@ def test_the_figures_are_those_of_the_field() -> None:
         kappa = cohen_kappa_score(one, other, weights="quadratic")
         assert grader_figures.quadratic_kappa(one, other) == pytest.approx(kappa)
         high, p_high = rng.random(40) < 0.7, rng.random(40).round(1)
-        assert grader_figures.area_under_roc(high, p_high) == pytest.approx(roc_auc_score(high, p_high))
+        assert area_under_roc(high, p_high, np.ones((1, len(high))))[0] == pytest.approx(roc_auc_score(high, p_high))
     # 10 cases at 0.25 of which 5 are high, 10 at 0.95 of which all are: (0.25 + 0.05) / 2
     told = Told(np.zeros(20, int), np.zeros(20, int), np.arange(20) >= 5, np.repeat([0.25, 0.95], 10))
     assert grader_figures.binary_figures(told)["ece"] == pytest.approx(0.15)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from workflow_scripts.metrics.nodules import label_parts
 from workflow_scripts.metrics.overlap import count_pixels
 
 # Tried on 394 outlined frames of DDTI, each masked by a model that never saw its patient (docs/quality-control.md).
 MOST_PARTS = 2  # 1 expert's outline has more; all 5 masks with more had a Dice under 0.80
-SPECK = 0.05  # a part with less of the mask's area is not counted
 LEAST_SOLIDITY = 0.90  # of the convex hull: 13 experts' outlines fill less; 24 of 28 such masks were under 0.80
 JUMP = 0.5  # Dice with the neighbouring frames of a clip
 
@@ -29,7 +29,7 @@ def describe_shape(labels: np.ndarray, area: tuple[float, float] | None) -> list
         return ["nothing was found"]
     told = []
     outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
-    n = sum(cv2.contourArea(outline) >= SPECK * mask.sum() for outline in outlines)
+    n = int(label_parts(mask).max())
     if n > MOST_PARTS:
         told.append(f"{n} parts")
     largest = max(outlines, key=cv2.contourArea)

@@ -9,6 +9,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from workflow_scripts.metrics.estimator import Quality
 from workflow_scripts.metrics.scored import below
+from workflow_scripts.roc import area_under_roc
 
 RESAMPLES = 2000
 INTERVAL = f"95 % percentile bootstrap, {RESAMPLES} resamples of groups; all frames of a group are drawn together."
@@ -30,20 +31,6 @@ def out_of_fold(rows: list[Row], quality: Quality) -> list[Row]:
     return found
 
 
-def weighted_auroc(bad: np.ndarray, estimates: np.ndarray) -> Figure:
-    """Return the area under the ROC curve of (n,) estimates for (n,) bad masks, as a function of the frames' weights:
-    how often a bad one has the lower estimate of two. None where there is one kind."""
-    values, place = np.unique(estimates, return_inverse=True)
-
-    def area(weights: np.ndarray) -> float | None:
-        of_bad, of_good = (np.bincount(place, weights * kind, len(values)) for kind in (bad, ~bad))
-        pairs = of_bad.sum() * of_good.sum()
-        lower = of_bad.cumsum() - of_bad / 2  # of equals, half
-        return float((of_good * lower).sum() / pairs) if pairs else None
-
-    return area
-
-
 def weighted_coverage(rows: list[Row]) -> Figure:
     """Return the share of frames whose Dice is no lower than its bound, each group weighing one, as a function of the
     frames' weights; None of no frame."""
@@ -59,9 +46,16 @@ def auroc(rows: list[Row], gate: float) -> float | None:
 
 
 def auroc_of(rows: list[Row], gate: float, name: str) -> Figure:
-    """Return `weighted_auroc` of a column for masks under the gate."""
+    """Return how well a low column tells masks under the gate: the area under the ROC curve, as a function of the
+    frames' weights; None where there is one kind."""
     bad = np.array([below(row["dice"], gate) for row in rows], bool)
-    return weighted_auroc(bad, np.array([row[name] for row in rows], float))
+    values = np.array([row[name] for row in rows], float)
+
+    def area(weights: np.ndarray) -> float | None:
+        (found,) = area_under_roc(bad, -values, weights[None])
+        return None if np.isnan(found) else float(found)
+
+    return area
 
 
 def coverage(rows: list[Row]) -> float | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from workflow_scripts.roc import area_under_roc
+
 RESAMPLES = 2000
 INTERVAL = f"95 % percentile bootstrap, {RESAMPLES} resamples of groups"
 
@@ -49,7 +51,7 @@ def agreement(truth: np.ndarray, scores: np.ndarray, group: np.ndarray, seed: in
         "balanced_accuracy": figure(balanced_accuracy(table), balanced_accuracy(resampled)),
         "kappa": figure(kappa_of(table), kappa_of(resampled)),
         "auc": [
-            figure(auc_of(truth == k, column, once)[0], auc_of(truth == k, column, drawn[:, group]))
+            figure(area_under_roc(truth == k, column, once)[0], area_under_roc(truth == k, column, drawn[:, group]))
             for k, column in enumerate(scores.T)
         ],
     }
@@ -72,16 +74,6 @@ def kappa_of(tables: np.ndarray) -> np.ndarray:
         observed - expected, 1 - expected, out=np.full(total.shape, np.nan), where=expected < 1
     )
     return kappa
-
-
-def auc_of(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the areas (r,) under the ROC curve of scores (n,), of cases that count with weights (r, n); ties half."""
-    order = np.argsort(scores)
-    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    found, not_found = (np.add.reduceat((weights * of)[:, order], starts, axis=1) for of in (positive, ~positive))
-    below = not_found.cumsum(axis=1) - not_found / 2
-    pairs = found.sum(axis=1) * not_found.sum(axis=1)
-    return np.divide((found * below).sum(axis=1), pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
 def verdict(kappa: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+
+from workflow_scripts.roc import area_under_roc
 
 RESAMPLES = 2000
 INTERVAL = f"95 % percentile bootstrap, {RESAMPLES} resamples of groups; all cases of a group are drawn together."
@@ -46,14 +47,6 @@ def quadratic_kappa(one: np.ndarray, other: np.ndarray) -> float:
     return float(1 - ((one - other) ** 2).mean() / by_chance) if by_chance else float("nan")
 
 
-def area_under_roc(high: np.ndarray, p_high: np.ndarray) -> float:
-    """Return the AUC, by ranks (Mann and Whitney); NaN where only low or only high cases are there."""
-    n, m = int(high.sum()), int((~high).sum())
-    if not (n and m):
-        return float("nan")
-    return float((rankdata(p_high)[high].sum() - n * (n + 1) / 2) / (n * m))
-
-
 def level_figures(told: Told) -> Figures:
     """Return quadratic kappa, and the shares of levels that are exact and within one."""
     apart = np.abs(told.stated - told.level)
@@ -64,7 +57,7 @@ def level_figures(told: Told) -> Figures:
 def binary_figures(told: Told) -> Figures:
     """Return AUC, calibration error and Brier score of low against high."""
     return {
-        "auc": area_under_roc(told.high, told.p_high),
+        "auc": float(area_under_roc(told.high, told.p_high, np.ones((1, len(told.high))))[0]),
         "ece": sum(row["n"] * abs(row["predicted"] - row["observed"]) for row in reliability(told)) / len(told.high),
         "brier": float(((told.p_high - told.high) ** 2).mean()),
     }
