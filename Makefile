@@ -5,6 +5,7 @@ WORKERS ?= 2
 # LOCK=envs/lean.lock sets up without torch and its CUDA libraries: everything but training and prediction.
 LOCK ?= envs/requirements.lock
 SETUP := .venv/.installed-$(basename $(notdir $(LOCK)))
+HARNESS := .venv-harness/.installed
 
 .PHONY: help setup demo test lint bench stress docs lock clean
 help:  ## what can be made
@@ -19,12 +20,17 @@ $(SETUP): $(LOCK) envs/uv.lock
 	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK)
 	@touch $@
 
+$(HARNESS): envs/harness.lock $(SETUP)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-harness
+	$(BIN)/uv pip sync --quiet --python .venv-harness/bin/python --require-hashes envs/harness.lock
+	@touch $@
+
 demo: $(SETUP)  ## small synthetic data sets through the whole workflow
 	@$(BIN)/python -m workflow_scripts.demo.make_demo_data --out demo/data
 	@$(BIN)/snakemake --cores all --directory demo --configfile config/demo.yaml
 	@echo "Look at demo/results/report/index.html and demo/results/scenarios/scenarios.json"
 
-test: $(SETUP)  ## every test, and what ruff, mypy and snakefmt say
+test: $(SETUP) $(HARNESS)  ## every test, and what ruff, mypy and snakefmt say
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
@@ -47,7 +53,8 @@ docs: $(SETUP)  ## rewrite docs/datasets.md from the cards
 lock: $(SETUP)  ## rewrite the locks from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev --group download --group learning --group live --group storage --group text -o envs/requirements.lock
 	$(COMPILE) pyproject.toml --group dev -c envs/requirements.lock -o envs/lean.lock
+	$(COMPILE) envs/harness.in -o envs/harness.lock
 	$(COMPILE) envs/uv.in -o envs/uv.lock
 
 clean:  ## the demo and the environment; never results/
-	rm -rf demo .venv
+	rm -rf demo .venv .venv-harness

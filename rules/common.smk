@@ -146,7 +146,11 @@ def spec(rule):
                 "export_nnunet": lambda: {"datasets": LEARNT, "target": config["model"]["target"]},
                 "compare": lambda: SCORED | {"seed": config["split"]["seed"]},
                 "flag_cases": lambda: {"gates": config["gates"]},
-                "write_scenarios": lambda: {"templates": TEMPLATES, "kinds": KINDS},
+                "write_scenarios": lambda: {
+                    "templates": TEMPLATES,
+                    "kinds": KINDS,
+                    "text": config["scenarios"]["text"],
+                },
                 "write_report": lambda: {"kinds": KINDS, "limit": config["limit"], "stages": STAGES}
                 | {"sections": SECTIONS, "own": OWN_SCORED}
                 | SCORED,

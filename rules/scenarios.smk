@@ -5,7 +5,7 @@ REQUIRED INPUTS:
     <results>/datasets/{dataset}/cases.parquet, chunks/, frames/, inputs/, grades.parquet, quarantine/
     the templates that the configuration names
 OUTPUTS:
-    <results>/scenarios/candidates.parquet
+    <results>/scenarios/candidates.parquet, matches.parquet
     <results>/scenarios/scenarios.json, scenarios.parquet, images/
 """
 
@@ -16,6 +16,7 @@ rule match_scenarios:
         cases=expand("<results>/datasets/{dataset}/cases.parquet", dataset=DATASETS),
     output:
         candidates="<results>/scenarios/candidates.parquet",
+        matches="<results>/scenarios/matches.parquet",
     log:
         "<logs>/match_scenarios.log",
     threads: 1
@@ -28,7 +29,8 @@ rule match_scenarios:
         "Matching cases to scenarios"
     shell:
         "python -m workflow_scripts.scenarios.match_scenarios"
-        " --cases {input.cases:q} --spec {params.spec:q} --candidates {output.candidates:q} &> {log:q}"
+        " --cases {input.cases:q} --spec {params.spec:q} --candidates {output.candidates:q}"
+        " --matches {output.matches:q} &> {log:q}"
 
 
 rule write_scenarios:
@@ -36,6 +38,7 @@ rule write_scenarios:
     input:
         cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
         candidates=indexed("<results>/scenarios/candidates.parquet"),
+        matches=indexed("<results>/scenarios/matches.parquet"),
         chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
         frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
         inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
@@ -62,5 +65,6 @@ rule write_scenarios:
     shell:
         "python -m workflow_scripts.scenarios.write_scenarios"
         " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --candidates {input.candidates:q}"
+        " --matches {input.matches:q}"
         " --update {input.existing:q} --spec {params.spec:q}"
         " --scenarios {output.scenarios:q} --table {output.table:q} --images {output.images:q} &> {log:q}"

@@ -10,7 +10,7 @@ import pyarrow as pa
 from workflow_scripts.imaging.stills import encode_png
 from workflow_scripts.provenance import canonical_json
 from workflow_scripts.report import record_provenance, write_report
-from workflow_scripts.tables import cases, frames, grades, inputs, quarantine, scenarios
+from workflow_scripts.tables import cases, frames, grades, inputs, matches, quarantine, scenarios
 from workflow_scripts.tables.table import write_rows
 
 HOSTILE = '<script>alert("1")</script>'
@@ -165,6 +165,7 @@ class Run:
         hashes = {"image_sha256": "ab" * 32, "source_sha256": "cd" * 32, "ground_truth": "TR5, malignant by histology"}
         refused = {
             "template": "needless",
+            "kind": "error",
             "scenario_id": "scenario_010",
             "status": "refused",
             "reason": f"no case fits {HOSTILE}",
@@ -172,8 +173,22 @@ class Run:
         rows = [row(scenarios.SCHEMA, **refused)]
         if filled:
             rows.append(
-                row(scenarios.SCHEMA, template="right", scenario_id="scenario_020", status="filled", **source, **hashes)
+                row(
+                    scenarios.SCHEMA,
+                    template="right",
+                    kind="appropriate",
+                    scenario_id="scenario_020",
+                    status="filled",
+                    **source,
+                    **hashes,
+                )
             )
+        asked = [("needless", "error", 0), ("right", "appropriate", 1)]
+        counts = [
+            row(matches.SCHEMA, template=name, title=name, kind=kind, asked=1, eligible=n, patients=n, datasets=[])
+            for name, kind, n in asked
+        ]
+        write_rows(written / "matches.parquet", counts, matches.SCHEMA)
         self.table = written / "scenarios.parquet"
         write_rows(self.table, rows, scenarios.SCHEMA)
 

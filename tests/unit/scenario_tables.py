@@ -6,12 +6,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+from pyarrow.parquet import read_table
 
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.provenance import canonical_json, pixel_sha256
 from workflow_scripts.scenarios.match_scenarios import match_scenarios
 from workflow_scripts.scenarios.write_scenarios import main
-from workflow_scripts.tables import candidates, cases, frames, grades, inputs, scenarios
+from workflow_scripts.tables import candidates, cases, frames, grades, inputs, matches, scenarios
 from workflow_scripts.tables.table import RowWriter, read_rows, write_rows
 
 SHAPE = (60, 80)
@@ -49,6 +50,9 @@ def grade(case_id: str, **changes: Any) -> dict[str, Any]:
 class House:
     """A results folder with one data set, made as the stages before make it; `run` is the two commands."""
 
+    text_search = "off"
+    ungraded = False
+
     def __init__(self, folder: Path) -> None:
         self.folder, self.root = folder, folder / "source"
         self.cases: list[dict] = []
@@ -63,11 +67,14 @@ class House:
         mask_kept: float = 1.0,
         overlay: np.ndarray | None = None,
         path: str | None = None,
+        field: np.ndarray | None = None,
+        modality: str = "US",
     ) -> None:
         case_id = case["case_id"]
         self.cases.append(case | {"dataset": "clinic"})
-        field = np.zeros(SHAPE, np.uint8)
-        field[5:55, 10:70] = 255
+        if field is None:
+            field = np.zeros(SHAPE, np.uint8)
+            field[5:55, 10:70] = 255
         for index, (image, mask) in enumerate([(speckle(len(self.cases)), disc(9))] if shots is None else shots):
             frame: dict[str, Any] = dict.fromkeys(frames.SCHEMA.names)
             ready: dict[str, Any] = dict.fromkeys(inputs.SCHEMA.names)
@@ -76,6 +83,8 @@ class House:
             picture = {"bytes": None, "path": path} if path else png(image)
             frame |= names | {
                 "frame_index": index,
+                "modality": modality,
+                "mask_kind": None if mask is None else "nodule",
                 "image": picture,
                 "mask": outline,
                 "pixel_sha256": pixel_sha256(image),
@@ -88,7 +97,8 @@ class House:
 
     def run(self, *templates: dict[str, Any], existing: Path | None = None) -> tuple[list[dict], list[dict]]:
         """Return the entries of scenarios.json and the rows of the table."""
-        folder, spec = self.folder / "datasets" / "clinic", {"templates": templates, "kinds": {"clinic": "ddti"}}
+        folder = self.folder / "datasets" / "clinic"
+        spec = {"templates": templates, "kinds": {"clinic": "ddti"}, "text": self.text_search}
         write_rows(folder / "cases.parquet", self.cases, cases.SCHEMA)
         write_rows(folder / "chunks" / "000.parquet", self.cases, cases.SCHEMA)
         for name, schema in {"frames": frames.SCHEMA, "inputs": inputs.SCHEMA}.items():
@@ -96,14 +106,17 @@ class House:
             with RowWriter(folder / name / "000.parquet", schema, group=3) as writer:
                 for row in self.tables[name]:
                     writer.write(row)
-        write_rows(folder / "grades.parquet", self.tables["grades"], grades.SCHEMA)
-        matched = match_scenarios(self.cases, templates, 0)
-        write_rows(self.folder / "candidates.parquet", matched, candidates.SCHEMA)
+        if not self.ungraded:
+            write_rows(folder / "grades.parquet", self.tables["grades"], grades.SCHEMA)
+        found, counts = match_scenarios(read_table(folder / "cases.parquet"), templates, 0)
+        write_rows(self.folder / "candidates.parquet", found, candidates.SCHEMA)
+        write_rows(self.folder / "matches.parquet", counts, matches.SCHEMA)
         out = self.folder / "scenarios"
         arguments = {
             "datasets": self.folder / "datasets",
             "roots": canonical_json({"clinic": str(self.root)}),
             "candidates": self.folder / "candidates.parquet",
+            "matches": self.folder / "matches.parquet",
             "spec": canonical_json(spec),
             "scenarios": out / "scenarios.json",
             "table": out / "scenarios.parquet",

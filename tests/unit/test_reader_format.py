@@ -50,7 +50,7 @@ def test_every_shipped_text_states_only_labels_with_the_system_beside_each_level
         if case["pathology"] is None:
             assert not re.search("benign|malignant|histolog|cancer|carcinoma| mm|diameter", text), text
     assert f"({case['tirads_system']})" in texts["ground_truth"]
-    metadata = make_metadata(case, graded, card("ddti"), "0" * 64)
+    metadata = make_metadata(template, case, graded, card("ddti"), "0" * 64, None)
     entry = make_entry(template, texts, template["id"], f"images/{template['id']}.png", metadata)
     written = json.loads(write_entries([entry], None))  # checked against the schema on its way
     assert list(written[0]) == READER[template["kind"]].split()
@@ -76,7 +76,7 @@ def test_a_label_that_is_not_known_is_never_worded(field: str, case: dict, grade
 def entry_of(number: int) -> dict[str, Any]:
     texts = fill_texts(SURGERY, benign("1"), grade("1"))
     name = f"scenario_{number:03d}"
-    metadata = make_metadata(benign("1"), grade("1"), card("ddti"), "0" * 64)
+    metadata = make_metadata(SURGERY, benign("1"), grade("1"), card("ddti"), "0" * 64, None)
     return make_entry(SURGERY, texts, name, f"images/{name}.png", metadata)
 
 

@@ -104,7 +104,7 @@ def test_refused_scenarios_say_why(run: Run) -> None:
     page, summary = run.report()
     assert [entry["scenario_id"] for entry in summary["scenarios"]["entries"]] == ["scenario_010", "scenario_020"]
     assert "no case fits" in Page(page).text
-    assert summary["scenarios"]["entries"][1]["labels"]["pathology"] == "malignant"
+    assert summary["scenarios"]["entries"][1]["labels"]["pathology"] == ["malignant", ""]
 
 
 def test_what_an_earlier_plan_left_is_not_read(run: Run) -> None:

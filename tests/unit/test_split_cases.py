@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from workflow_scripts.collections import ddti
 from workflow_scripts.collections.collection import Source
 from workflow_scripts.command import Refusal
+from workflow_scripts.imaging.near_duplicates import difference_hash, join, near_duplicates, thumbnail
 from workflow_scripts.imaging.stills import decode_picture, encode_png, to_grey
 from workflow_scripts.preprocess.preprocess_frames import prepare_frame
 from workflow_scripts.provenance import ContentHashes, canonical_json
-from workflow_scripts.segment.near_duplicates import difference_hash, join, near_duplicates, thumbnail
 from workflow_scripts.segment.split_cases import deal, main, split_cases, stratum
 from workflow_scripts.tables import cases, folds, inputs
 from workflow_scripts.tables.table import read_rows, write_rows
@@ -176,7 +176,7 @@ def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     hashes, thumbnails = [difference_hash(p) for p in pictures], [thumbnail(p) for p in pictures]
     groups = [str(k // 2) for k in range(30)]
     whole = near_duplicates(hashes, thumbnails, groups)
-    monkeypatch.setattr("workflow_scripts.segment.near_duplicates.BLOCK", 4)
+    monkeypatch.setattr("workflow_scripts.imaging.near_duplicates.BLOCK", 4)
     parts = near_duplicates(hashes, thumbnails, groups)
     assert whole
     assert parts == whole

@@ -50,8 +50,11 @@ def test_a_filled_scenario_is_what_the_reader_reads(house: House) -> None:
     assert np.array_equal(picture, speckle(2)[5:55, 10:70]), "the frame's own pixels, cut to the field"
     assert row["image_sha256"] == entry["metadata"]["image_sha256"] == pixel_sha256(picture)
     assert row["source_sha256"] == pixel_sha256(speckle(2))
+    assert row["frame_index"] == 1
+    assert len(row["tile_sha256"]) == 64
+    assert row["tile_sha256"][-1] == pixel_sha256(picture[-6:, -7:].copy())[:16], "50 x 60 pixels, 8 rows of 8"
     data = (house.folder / "scenarios" / entry["image_file"]).read_bytes()
-    assert png_chunks(data) == {b"IHDR", b"IDAT", b"IEND"}, "no metadata"
+    assert png_chunks(data) == {b"IHDR", b"sRGB", b"IDAT", b"IEND"}, "no metadata"
     assert house.text.startswith(b'[\n    {\n        "id": ')
     assert house.text.endswith(b"}\n]\n")
 
@@ -71,8 +74,8 @@ def test_no_identifier_of_the_source_is_in_the_json(house: House) -> None:
     [
         ("in quarantine: not graded", {"graded": {}}),
         ("in quarantine: no frame can be used", {"shots": []}),
-        ("no frame with an outlined nodule", {"shots": [(speckle(1), None)]}),
-        ("no frame with an outlined nodule", {"shots": [(speckle(1), disc(0) * 0)]}),
+        ("no frame is outlined", {"shots": [(speckle(1), None)]}),
+        ("no frame is outlined", {"shots": [(speckle(1), disc(0) * 0)]}),
         ("several nodules are outlined", {"shots": [(speckle(1), disc(9) + np.roll(disc(9, 2), 25, 1))]}),
         ("the nodule is cut", {"mask_kept": 0.97}),
         ("the advice by ACR 2017 is 'follow-up', not 'none'", {"graded": {"advice": "follow-up"}}),
@@ -86,7 +89,7 @@ def test_a_case_that_cannot_serve_is_passed_over_with_the_reason(house: House, r
     assert entries == []
     assert house.text == b"[]\n"
     assert row["status"] == "refused"
-    assert row["reason"].startswith("too few cases: 1 fit by label (one a group), 1 asked for; 1 x ")
+    assert row["reason"].startswith("too few cases: 1 cases of 1 patients fit by label, 1 tried, 1 asked for; 1 x ")
     assert reason in row["reason"]
     assert row["image_sha256"] is None
     assert list((house.folder / "scenarios" / "images").iterdir()) == []
@@ -202,3 +205,86 @@ def test_the_command_updates_in_place_and_leaves_what_was_refused(house: House) 
     assert [row["status"] for row in rows] == ["filled", "refused"]
     assert entries[0]["title"] == SURGERY["title"]
     assert entries[1:] == old[1:]
+
+
+def film(seed: int) -> np.ndarray:
+    """A picture with shapes, which speckle has not: brighter here and there on a coarse grid."""
+    coarse = np.random.default_rng(seed).integers(30, 220, (6, 8)).astype(np.uint8)
+    return cv2.resize(coarse, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def test_a_picture_that_nearly_repeats_another_is_refused(house: House) -> None:
+    brighter = np.clip(film(1).astype(int) + 9, 0, 255).astype(np.uint8)
+    for name, picture in {"1": film(1), "2": brighter, "3": film(2)}.items():
+        house.add(benign(name), [(picture, disc(9))])
+    _, rows = house.run(asks(3))
+    assert [row["status"] for row in rows] == ["filled", "filled", "refused"]
+    assert "1 x its picture nearly repeats that of another scenario" in rows[-1]["reason"]
+
+
+def test_words_in_a_picture_are_refused(house: House) -> None:
+    pytest.importorskip("rapidocr")
+    house.text_search = "rapidocr"
+    large = cv2.resize(film(1), None, fx=8, fy=8)
+    words = cv2.putText(large.copy(), "JOHN DOE 1961", (120, 240), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 2)
+    mask = cv2.resize(disc(9), None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
+    house.add(benign("1"), [(words, mask)], field=np.full(words.shape, 255, np.uint8))
+    house.add(benign("2"), [(large, mask)], field=np.full(words.shape, 255, np.uint8))
+    _, rows = house.run(asks(2))
+    assert sorted(row["case_id"] or row["reason"][-43:] for row in rows)[0] == "2"
+    assert any("1 x words are suspected in the picture" in (row["reason"] or "") for row in rows)
+
+
+MIDDLE = {"frame": "middle", "where": {"pathology": "benign"}, "ground_truth": "{pathology}", "description": "a"}
+
+
+def test_the_middle_frame_needs_no_outline_and_no_grade(house: House) -> None:
+    house.add(benign("1"), [(film(n), None) for n in range(4)])
+    house.ungraded = True
+    template = asks(1, **MIDDLE, expected_action="None.")
+    del template["advice"]
+    (entry,), (row,) = house.run(template)
+    assert row["frame_id"] == "1/1", "of four, the earlier of the two in the middle"
+    assert (entry["metadata"]["advice"], entry["metadata"]["advice_system"]) == (None, None)
+
+
+def test_an_outline_is_drawn_beside_the_picture_and_never_in_it(house: House) -> None:
+    house.add(benign("1"), [(film(1), disc(9))])
+    (entry,), (row,) = house.run(asks(1, overlay=True))
+    picture, overlay = house.picture("scenario_010"), house.picture("scenario_010_overlay")
+    assert np.array_equal(picture, film(1)[5:55, 10:70])
+    changed = np.flatnonzero((overlay != picture[..., None]).any(axis=2))
+    assert 40 < changed.size < 120, "the edge of a disc of radius 9"
+    assert entry["metadata"]["overlay_file"] == row["overlay"]["path"] == "images/scenario_010_overlay.png"
+
+
+def test_a_window_is_of_hounsfield_units(house: House) -> None:
+    house.add(benign("1"), [(film(1), disc(9))])
+    _, (row,) = house.run(asks(1, window="lung"))
+    assert "its values are not Hounsfield units" in row["reason"]
+
+
+def test_a_slide_keeps_its_colour_and_values_are_windowed(house: House) -> None:
+    house.add(benign("1"), [(np.stack([film(1), film(2), film(3)], axis=2), None)], modality="SM")
+    template = asks(1, **MIDDLE, expected_action="None.")
+    house.run(template)
+    assert house.picture("scenario_010").shape == (50, 60, 3)
+
+
+def test_a_template_that_no_data_set_can_carry_is_refused_with_the_set_that_could(house: House) -> None:
+    house.add(benign("1"))
+    template = {key: value for key, value in SURGERY.items() if key not in ("where", "frame", "advice")}
+    entries, (row,) = house.run(template | {"cannot": {"reason": "no valve is graded", "could": "TMED-2"}})
+    assert entries == []
+    assert (row["status"], row["reason"], row["could"]) == (
+        "refused",
+        "cannot be filled: no valve is graded",
+        "TMED-2",
+    )
+
+
+def test_two_scenarios_of_one_patient_only_where_it_is_asked_for(house: House) -> None:
+    for name in ("1", "2", "3"):
+        house.add(benign(name, group_id="same", content_sha256=name))
+    assert [row["status"] for row in house.run(asks(3))[1]] == ["filled", "refused", "refused"]
+    assert [row["status"] for row in house.run(asks(3, per_patient=2))[1]] == ["filled", "filled", "refused"]

@@ -28,8 +28,6 @@ CARD = (
     "truths",
 )
 UNDETERMINED = "cannot be determined"
-LABELS = ("label_source", "pathology", "tirads_system", "tirads_level", "size_mm", "laterality", "age", "sex")
-GRADE = ("system", "points", "level", "advice", "reason", "findings", "advice_en", "advice_zh")
 
 
 @dataclass(frozen=True)
@@ -234,27 +232,3 @@ def summarise_dataset(name: str, kind: str, tables: Tables) -> tuple[set[str], d
         "card": {key: getattr(own, key) for key in CARD},
         "counts": compare_counts(own.counts, tables, through, followed["cases"]["in"]),
     }
-
-
-def summarise_scenario(row: Mapping[str, Any], text: Mapping[str, Any], datasets: Mapping[str, Tables]) -> dict:
-    """Return one scenario as the page shows it: what it says, and the labels it rests on.
-
-    Parameters
-    ----------
-    row
-        Its row of `scenarios`.
-    text
-        Its entry in scenarios.json; empty for a refused one.
-    """
-    entry = {key: value for key, value in row.items() if key != "image"}
-    if row["status"] == "filled":
-        error = "erroneous_action" in text
-        entry["kind"] = "error" if error else "appropriate"
-        entry["action"] = text["erroneous_action" if error else "appropriate_action"]
-        entry["expected"] = text["expected_action" if error else "clinical_decision"]
-        entry |= {key: text[key] for key in ("title", "description")}
-        tables = datasets[row["dataset"]]
-        entry["labels"] = {key: tables.cases[row["case_id"]][key] for key in LABELS}
-        grade = tables.grades.get(row["case_id"])
-        entry["grade"] = grade and {key: grade[key] for key in GRADE}
-    return entry

@@ -9,18 +9,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from workflow_scripts import command
-from workflow_scripts.files import natural, write_beside
+from workflow_scripts.files import write_beside
 from workflow_scripts.report.draw_frames import data_uri, draw_frames
 from workflow_scripts.report.draw_grader import draw_grader
 from workflow_scripts.report.draw_overlays import draw_overlays
 from workflow_scripts.report.draw_quality import draw_quality
 from workflow_scripts.report.draw_scores import draw_charts
-from workflow_scripts.report.summarise import Tables, read_tables, summarise_dataset, summarise_scenario
+from workflow_scripts.report.summarise import Tables, read_tables, summarise_dataset
 from workflow_scripts.report.summarise_comparison import draw_differences, summarise_comparison
 from workflow_scripts.report.summarise_descriptors import summarise_descriptors
 from workflow_scripts.report.summarise_findings import summarise_advice, summarise_calcium
 from workflow_scripts.report.summarise_grader import summarise_grader
 from workflow_scripts.report.summarise_quality import summarise_quality
+from workflow_scripts.report.summarise_scenarios import summarise_scenarios
 from workflow_scripts.report.summarise_segmentation import summarise_segmentation
 from workflow_scripts.tables import scenarios
 from workflow_scripts.tables.table import read_rows
@@ -68,18 +69,12 @@ def summarise(datasets: Path, roots: dict[str, str], table: Path, spec: dict[str
     summary["restricted"] = [
         name for name, each in summary["datasets"].items() if each["card"]["redistribution"] != "allowed"
     ]
-    rows = sorted(read_rows(table, scenarios.SCHEMA), key=lambda row: natural(row["scenario_id"]))
-    texts = {text["id"]: text for text in json.loads(table.with_name("scenarios.json").read_text(encoding="utf-8"))}
-    summary["scenarios"] = {
-        "asked": len(rows),
-        **{status: sum(row["status"] == status for row in rows) for status in ("filled", "refused")},
-        "entries": [
-            summarise_scenario(row, texts[row["scenario_id"]] if row["status"] == "filled" else {}, tables)
-            for row in rows
-        ],
-    }
+    summary["scenarios"] = summarise_scenarios(table, tables)
+    shown = {entry["scenario_id"] for entry in summary["scenarios"]["entries"] if entry["shown"]}
     pictures["scenarios"] = {
-        row["scenario_id"]: data_uri((table.parent / row["image"]["path"]).read_bytes()) for row in rows if row["image"]
+        row["scenario_id"]: data_uri((table.parent / row["image"]["path"]).read_bytes())
+        for row in read_rows(table, scenarios.SCHEMA)
+        if row["image"] and row["scenario_id"] in shown
     }
     return summary, pictures
 

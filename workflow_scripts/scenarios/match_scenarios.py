@@ -4,46 +4,82 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from workflow_scripts import command
-from workflow_scripts.provenance import canonical_json, sha256
-from workflow_scripts.scenarios.queries import check_query, fits
+from workflow_scripts.imaging.windows import window_named
+from workflow_scripts.scenarios.queries import check_columns, check_query, explain_no_fit, fits
+from workflow_scripts.scenarios.selection import NAMES, SIZE, select, strata_of
 from workflow_scripts.scenarios.wording import check_wording
-from workflow_scripts.tables import candidates, cases
-from workflow_scripts.tables.table import read_rows, write_rows
+from workflow_scripts.tables import candidates, cases, matches
+from workflow_scripts.tables.table import write_rows
+
+RESERVE = 10
+"""Candidates for each scenario asked for: of those that fit by label, some have no picture that can be shown."""
+LEAST = 50
 
 
-def match_scenarios(rows: Sequence[dict[str, Any]], templates: Sequence[dict[str, Any]], seed: int) -> list[dict]:
-    """Return the rows of `candidates`: for each template the cases that fit, one a group, in an order drawn by `seed`.
-
-    The order of a case depends on nothing but the seed, the template's name and the case's own, so a case that is added
-    leaves the order of the others as it is. A case may be a candidate of several templates.
+def check_templates(templates: Sequence[dict[str, Any]]) -> None:
+    """Check that templates ask for columns and fields that exist.
 
     Raises
     ------
     Refusal
-        When a template asks for a column or a field that does not exist.
+        With the template, what it asks for, and what there is.
     """
-    found = []
     for template in templates:
-        check_query(template["where"], template["name"])
+        check_query(template.get("where", {}), template["name"])
+        strata = [name for name in template.get("stratify", ()) if name != SIZE]
+        check_columns(strata, f"template {template['name']}: stratify: ")
         check_wording(template)
-        order = {
-            sha256(canonical_json([seed, template["name"], case["dataset"], case["case_id"]])): case
-            for case in rows
-            if fits(case, template["where"])
-        }
-        groups: dict[tuple[str, str], dict[str, Any]] = {}
-        for _, case in sorted(order.items()):
-            groups.setdefault((case["dataset"], case["group_id"]), case)
-        found += [
+        if isinstance(window := template.get("window"), str):
+            try:
+                window_named(window)
+            except ValueError as error:
+                raise command.Refusal(f"template {template['name']}: window: {error}") from None
+
+
+def match_scenarios(
+    rows: pa.Table, templates: Sequence[dict[str, Any]], seed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of `candidates` and of `matches`: for each template the cases that fit, and how many.
+
+    A case may be a candidate of several templates. Of a template that nothing can fill, none is looked for.
+    """
+    found, counts = [], []
+    for template in templates:
+        known = {"template": template["name"], "title": template["title"], "kind": template["kind"]}
+        if "cannot" in template:
+            nothing = {"eligible": 0, "patients": 0, "candidates": 0, "datasets": []}
+            counts.append(known | nothing | {"asked": template["count"], "unfit": template["cannot"]["reason"]})
+            continue
+        fitting = rows.filter(fits(rows, template["where"]))
+        reason, nearest = (None, None) if fitting.num_rows else explain_no_fit(rows, template["where"])
+        chosen, patients = select(fitting, template, seed, max(LEAST, RESERVE * template["count"]))
+        counts.append(
             {
-                "template": template["name"],
-                "rank": rank,
-                **{key: case[key] for key in ("dataset", "case_id", "group_id")},
+                **known,
+                "asked": template["count"],
+                "eligible": fitting.num_rows,
+                "patients": patients,
+                "candidates": chosen.num_rows,
+                "unfit": reason,
+                "datasets": nearest or sorted(fitting.column("dataset").unique().to_pylist()),
             }
-            for rank, case in enumerate(groups.values())
+        )
+        found += [
+            {"template": template["name"], "rank": rank, **case}
+            for rank, case in enumerate(chosen.select(NAMES).to_pylist())
         ]
-    return found
+    return found, counts
+
+
+def columns_read(templates: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the columns of the table of cases that templates need, in the order of the table."""
+    asked = {name for template in templates for name in (*template.get("where", ()), *strata_of(template))}
+    asked = asked - {SIZE} | ({"largest_mm"} if SIZE in asked else set()) | {*NAMES, "content_sha256"}
+    return [name for name in cases.SCHEMA.names if name in asked]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -52,14 +88,20 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--cases", type=command.existing, nargs="+", required=True, help="tables of cases")
     arguments.add_argument("--spec", type=command.json_argument, required=True, help="templates, seed as JSON")
     arguments.add_argument("--candidates", type=Path, required=True, help="table to write")
+    arguments.add_argument("--matches", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
     log = command.start("match_scenarios")
-    rows = [row for path in args.cases for row in read_rows(path, cases.SCHEMA)]
-    found = match_scenarios(rows, args.spec["templates"], args.spec["seed"])
+    templates = args.spec["templates"]
+    check_templates(templates)
+    rows = pa.concat_tables([pq.read_table(path, columns=columns_read(templates)) for path in args.cases])
+    found, counts = match_scenarios(rows, templates, args.spec["seed"])
     write_rows(args.candidates, found, candidates.SCHEMA)
-    for template in args.spec["templates"]:
-        number = sum(row["template"] == template["name"] for row in found)
-        log.info("%s: %d candidates of %d cases, %d asked for", template["name"], number, len(rows), template["count"])
+    write_rows(args.matches, counts, matches.SCHEMA)
+    for row in counts:
+        log.info(
+            "%s: %d of %d cases fit (%d patients), %d asked for",
+            *(row["template"], row["eligible"], rows.num_rows, row["patients"], row["asked"]),
+        )
 
 
 if __name__ == "__main__":

@@ -6,17 +6,35 @@ stated.
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
-from math import inf
-from typing import Any
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workflow_scripts.command import Refusal
 from workflow_scripts.tables import cases
 
-Condition = str | float | Sequence[str | float] | Mapping[str, float]
+Value = str | float | bool
+Condition = Value | Sequence[Value] | Mapping[str, float]
 Query = Mapping[str, Condition]
+
+COLUMNS = {column.name: column.type for column in cases.SCHEMA if not pa.types.is_nested(column.type)}
+
+
+def check_columns(names: Iterable[str], at: str) -> None:
+    """Check that a template names columns that exist; `at` says where it does.
+
+    Raises
+    ------
+    Refusal
+        With the close matches and the list of columns.
+    """
+    for name in names:
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(name, COLUMNS)
+            meant = f"did you mean {' or '.join(near)}? " if near else ""
+            raise Refusal(f"{at}{name}: no such column; {meant}those of the table of cases are {', '.join(COLUMNS)}")
 
 
 def check_query(where: Query, template: str) -> None:
@@ -25,57 +43,65 @@ def check_query(where: Query, template: str) -> None:
     Raises
     ------
     Refusal
-        With the close matches and the list of columns where there is no such column; with the expected type otherwise.
+        With the list of columns where there is no such column; with the expected type otherwise.
     """
-    columns = {column.name: column.type for column in cases.SCHEMA if not pa.types.is_list(column.type)}
+    check_columns(where, f"template {template}: where.")
     for name, condition in where.items():
-        at = f"template {template}: where.{name}"
-        if name not in columns:
-            near = difflib.get_close_matches(name, columns)
-            meant = f"did you mean {' or '.join(near)}? " if near else ""
-            raise Refusal(f"{at}: no such column; {meant}those of the table of cases are {', '.join(columns)}")
-        text = pa.types.is_string(columns[name])
-        if text and isinstance(condition, Mapping):
-            raise Refusal(f"{at}: the column holds texts, which have no range; write one text or a list of texts")
+        at, kind = f"template {template}: where.{name}", COLUMNS[name]
+        what = "texts" if pa.types.is_string(kind) else "true or false" if pa.types.is_boolean(kind) else "numbers"
+        if what != "numbers" and isinstance(condition, Mapping):
+            raise Refusal(f"{at}: the column holds {what}, which have no range; write one value or a list")
         for value in _values(condition):
-            if isinstance(value, str) != text:
-                what = f'texts; write "{value}" in quotes' if text else f"numbers; {value!r} is a text"
-                raise Refusal(f"{at}: the column holds {what}")
+            found = "texts" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "numbers"
+            if found != what:
+                mend = f'write "{value}" in quotes' if what == "texts" else f"{value!r} is none of them"
+                raise Refusal(f"{at}: the column holds {what}; {mend}")
 
 
-def fits(case: Mapping[str, Any], where: Query) -> bool:
-    """Tell whether a case meets every condition."""
-    return all(_meets(case[column], condition) for column, condition in where.items())
+def fits(rows: pa.Table, where: Query) -> pa.Array:
+    """Return of every row of `cases` whether it meets every condition: a boolean array without nulls."""
+    return functools.reduce(pc.and_, (_meets(rows.column(column), condition) for column, condition in where.items()))
 
 
-def explain_no_fit(rows: Sequence[Mapping[str, Any]], where: Query) -> str:
-    """Say why no case meets a query: labels that none carries, or how many are left after each condition."""
-    unknown = [column for column in where if all(case[column] is None for case in rows)]
-    if unknown:
-        return f"{' and '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} known in none of {len(rows)} cases"
-    steps, left = [f"{len(rows)} cases in all"], list(rows)
+def explain_no_fit(rows: pa.Table, where: Query) -> tuple[str, list[str]]:
+    """Say why no case meets a query: labels that none carries, or how many are left after each condition.
+
+    Returns
+    -------
+    tuple of str and list of str
+        The reason, and the data sets that came nearest: those of the cases that the last but one condition left.
+    """
+    unknown = [column for column in where if rows.column(column).null_count == rows.num_rows]
+    steps, left, nearest = [f"{rows.num_rows} cases in all"], rows, list[str]()
     for column, condition in where.items():
-        left = [case for case in left if _meets(case[column], condition)]
-        steps.append(f"{len(left)} with {column} {_describe(condition)}")
-        if not left:
-            break
-    return ", of these ".join(steps)
+        if column not in unknown:
+            met = left.filter(_meets(left.column(column), condition))
+            steps.append(f"{met.num_rows} with {column} {_describe(condition)}")
+            if not met.num_rows:
+                break
+            left, nearest = met, sorted(met.column("dataset").unique().to_pylist())
+    if not unknown:
+        return ", of these ".join(steps), nearest
+    are = "is" if len(unknown) == 1 else "are"
+    return f"{' and '.join(unknown)} {are} known in none of {rows.num_rows} cases", nearest
 
 
-def _values(condition: Condition) -> list[str | float]:
+def _values(condition: Condition) -> list[Value]:
     if isinstance(condition, Mapping):
         return list(condition.values())
     return [condition] if isinstance(condition, str | float | int) else list(condition)
 
 
-def _meets(value: Any, condition: Condition) -> bool:
+def _meets(column: pa.ChunkedArray, condition: Condition) -> pa.Array:
     if isinstance(condition, Mapping) and "none_from" in condition:
-        return bool(value is None or value < condition["none_from"])
-    if value is None:
-        return False
+        return pc.fill_null(pc.less(column, condition["none_from"]), True)
     if isinstance(condition, Mapping):
-        return bool(condition.get("at_least", -inf) <= value < condition.get("below", inf))
-    return value in _values(condition)
+        bounds = {"at_least": pc.greater_equal, "below": pc.less}
+        tests = [bounds[name](column, value) for name, value in condition.items()]
+        met = tests[0] if len(tests) == 1 else pc.and_(*tests)
+    else:
+        met = pc.is_in(column, value_set=pa.array(_values(condition)).cast(column.type))
+    return pc.fill_null(met, False)
 
 
 def _describe(condition: Condition) -> str:

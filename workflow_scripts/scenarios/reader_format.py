@@ -34,7 +34,14 @@ def make_entry(
     return {**{key: values[key] for key in KEYS[template["kind"]]}, "metadata": metadata}
 
 
-def make_metadata(case: Mapping[str, Any], grade: Mapping[str, Any], card: Card, image_sha256: str) -> dict[str, Any]:
+def make_metadata(
+    template: Mapping[str, Any],
+    case: Mapping[str, Any],
+    grade: Mapping[str, Any],
+    card: Card,
+    image_sha256: str,
+    overlay_file: str | None,
+) -> dict[str, Any]:
     """Return what an entry rests on; nothing of it names the case or a file of the data set."""
     return {
         "source": {
@@ -49,7 +56,11 @@ def make_metadata(case: Mapping[str, Any], grade: Mapping[str, Any], card: Card,
         "advice_system": grade["system"],
         "advice": grade["advice"],
         "advice_reason": grade["reason"],
+        "age": case["age"],
+        "sex": case["sex"],
+        "procedure": template.get("procedure"),
         "image_sha256": image_sha256,
+        "overlay_file": overlay_file,
         "note": NOTE,
     }
 
