@@ -6,7 +6,7 @@ REQUIRED INPUTS:
     the templates that the configuration names
 OUTPUTS:
     <results>/scenarios/candidates.parquet, matches.parquet
-    <results>/scenarios/scenarios.json, scenarios.parquet, images/
+    <results>/scenarios/scenarios.json, scenarios.parquet, images/, exports/
 """
 
 
@@ -68,3 +68,26 @@ rule write_scenarios:
         " --matches {input.matches:q}"
         " --update {input.existing:q} --spec {params.spec:q}"
         " --scenarios {output.scenarios:q} --table {output.table:q} --images {output.images:q} &> {log:q}"
+
+
+rule write_exports:
+    """Write the scenarios as the reader's programs and evaluation harnesses read them."""
+    input:
+        scenarios="<results>/scenarios/scenarios.json",
+        images="<results>/scenarios/images",
+    output:
+        exports=directory("<results>/scenarios/exports"),
+    log:
+        "<logs>/write_exports.log",
+    benchmark:
+        "<benchmarks>/write_exports.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("scenarios.write_exports"),
+    message:
+        "Writing exports of the scenarios"
+    shell:
+        "python -m workflow_scripts.scenarios.write_exports"
+        " --scenarios {input.scenarios:q} --out {output.exports:q} &> {log:q}"

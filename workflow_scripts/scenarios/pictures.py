@@ -5,12 +5,13 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflow_scripts.imaging.overlays import remove_overlays
@@ -189,18 +190,28 @@ def _is_grey(image: np.ndarray) -> bool:
 
 def _rows_of(path: Path, key: str, value: str, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a large table whose `key` is `value`: only the row groups that hold it are read."""
-    with pq.ParquetFile(path) as file:
-        for group in _groups(path, path.stat().st_mtime_ns, key).get(value, ()):
-            rows = file.read_row_group(group, columns=list(dict.fromkeys([key, "frame_id", *columns]))).to_pylist()
-            yield from (row for row in rows if row[key] == value)
+    table = _open(path, path.stat().st_mtime_ns)
+    for group in table.groups[key].get(value, ()):
+        rows = table.file.read_row_group(group, columns=list(dict.fromkeys([key, "frame_id", *columns])))
+        yield from rows.filter(pc.equal(rows.column(key), value)).to_pylist()
 
 
-@cache
-def _groups(path: Path, changed: int, key: str) -> Mapping[str, list[int]]:
-    """Return the row groups in which each value of `key` stands; `changed` keeps apart what an older file held."""
-    found = defaultdict[str, list[int]](list)
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            for value in dict.fromkeys(file.read_row_group(group, columns=[key]).column(key).to_pylist()):
+@dataclass(frozen=True)
+class Table:
+    """A large table, and in which of its row groups each case and each frame stands."""
+
+    file: pq.ParquetFile
+    groups: Mapping[str, Mapping[str, list[int]]]
+
+
+@lru_cache(maxsize=256)
+def _open(path: Path, changed: int) -> Table:
+    """Return a table, open; `changed`, its time, keeps apart what the same path held before."""
+    file = pq.ParquetFile(path)
+    groups: dict[str, dict[str, list[int]]] = {key: defaultdict(list) for key in ("case_id", "frame_id")}
+    for group in range(file.num_row_groups):
+        rows = file.read_row_group(group, columns=list(groups))
+        for key, found in groups.items():
+            for value in rows.column(key).unique().to_pylist():
                 found[value].append(group)
-    return found
+    return Table(file, groups)
