@@ -1,22 +1,42 @@
 """Files in and out: nothing half-written, and folders listed the same way everywhere."""
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from workflow_scripts.command import Refusal
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
 
 @contextlib.contextmanager
 def write_beside(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path` to write to, and rename it when all went well: no reader sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Yield a name beside `path` to write to, and rename it when all went well: no reader sees half a file.
+
+    Raises
+    ------
+    Refusal
+        When the disk is full or may not be written to; what was at `path` before is still there.
+    """
     beside = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         beside.replace(path)
+    except OSError as error:
+        if error.errno in FULL or (
+            error.errno in READ_ONLY and error.filename in map(os.fspath, (beside, path.parent))
+        ):
+            mend = "make room, or run with --directory elsewhere, and give the same command again"
+            raise Refusal(f"{path}: {os.strerror(error.errno)}; {mend}") from None
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def natural(text: str) -> tuple[tuple[int, int, str, str], ...]:

@@ -1,6 +1,8 @@
 """Scenarios filled with real pictures or refused with a reason, in the reader's shape, beside what was there before."""
 
 import json
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 
 from tests.unit.scenario_tables import SHAPE, House, benign, disc, speckle
+from workflow_scripts.command import Refusal
 from workflow_scripts.configuration import load_templates
+from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.provenance import pixel_sha256
 from workflow_scripts.scenarios.pictures import check_picture
@@ -288,3 +292,21 @@ def test_two_scenarios_of_one_patient_only_where_it_is_asked_for(house: House) -
         house.add(benign(name, group_id="same", content_sha256=name))
     assert [row["status"] for row in house.run(asks(3))[1]] == ["filled", "refused", "refused"]
     assert [row["status"] for row in house.run(asks(3, per_patient=2))[1]] == ["filled", "filled", "refused"]
+
+
+def test_a_full_disk_says_so_in_one_line_and_the_old_file_survives_whole(house: House) -> None:
+    house.add(benign("1"))
+    house.run(SURGERY)
+    before = {path: path.read_bytes() for path in (house.folder / "scenarios").glob("scenarios.*")}
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    full = resource.getrlimit(resource.RLIMIT_FSIZE)
+    out = house.folder / "scenarios" / "scenarios.json"
+    try:
+        with pytest.raises(Refusal) as refusal, write_beside(out) as beside:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, full[1]))
+            beside.write_bytes(b"x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, full)
+    assert str(refusal.value).startswith(f"casebook: {out}: File too large; make room, or run with --directory")
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list(out.parent.glob(".*"))
