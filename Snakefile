@@ -49,7 +49,7 @@ rule all:
     default_target: True
     input:
         COPIES,
-        "<results>/scenarios/scenarios.json",
+        "<results>/scenarios/exports",
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",
         "<results>/report/provenance.json",
@@ -57,10 +57,10 @@ rule all:
 
 
 rule scenarios:
-    """The scenarios and their pictures."""
+    """The scenarios, their pictures, and their exports."""
     input:
         COPIES,
-        "<results>/scenarios/scenarios.json",
+        "<results>/scenarios/exports",
 
 
 rule report:

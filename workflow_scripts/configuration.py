@@ -193,7 +193,7 @@ def refuse_tracked(results: Path, kinds: list[str]) -> None:
 
 
 def load_templates(paths: list[str]) -> list[dict[str, Any]]:
-    """Return the templates of several files, checked; a relative path starts where it runs, else at the workflow.
+    """Return the templates of several files or folders of them, checked.
 
     Raises
     ------
@@ -202,10 +202,7 @@ def load_templates(paths: list[str]) -> list[dict[str, Any]]:
         or an id.
     """
     templates: list[dict[str, Any]] = []
-    for text in paths:
-        path = next((path for path in (Path(text), ROOT / text) if path.is_file()), None)
-        if path is None:
-            raise Refusal(f"scenarios.templates: {text} is not a file")
+    for path in template_files(paths):
         try:
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
@@ -224,6 +221,26 @@ def load_templates(paths: list[str]) -> list[dict[str, Any]]:
                 raise Refusal(f"templates {both} both write {scenario_id}; give one another id")
             taken[scenario_id] = template["name"]
     return templates
+
+
+def template_files(paths: list[str]) -> list[Path]:
+    """Return the files of templates: of a folder its YAML files.
+
+    A relative path starts at the folder it runs in, else at the workflow's.
+
+    Raises
+    ------
+    Refusal
+        When there is none of that name.
+    """
+    files: list[Path] = []
+    for text in paths:
+        path = next((path for path in (Path(text), ROOT / text) if path.exists()), None)
+        found = sorted(path.glob("*.yaml")) if path and path.is_dir() else [path] if path else []
+        if not found:
+            raise Refusal(f"scenarios.templates: {text} is not a file, nor a folder of YAML files")
+        files += found
+    return files
 
 
 def scenario_ids(template: dict[str, Any]) -> list[str]:

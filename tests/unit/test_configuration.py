@@ -85,7 +85,7 @@ def test_a_name_that_is_no_kind_asks_for_one(config: dict[str, Any]) -> None:
 
 
 def test_a_missing_template_file_is_named() -> None:
-    with pytest.raises(Refusal, match="scenarios.templates: nothing.yaml is not a file"):
+    with pytest.raises(Refusal, match="scenarios.templates: nothing.yaml is not a file, nor a folder"):
         load_templates(["nothing.yaml"])
 
 

@@ -23,6 +23,7 @@ SHOWN: tuple[dict[str, str], ...] = (
     {"Lung Lesion": "1.0", "Fracture": "0.0"},
     {"Edema": "1.0", "Cardiomegaly": "1.0", "Pleural Effusion": "1.0"},
     {"No Finding": "1.0", "Pneumothorax": "0.0", "Support Devices": "1.0"},
+    {"Pneumonia": "1.0", "Consolidation": "1.0"},
 )
 
 

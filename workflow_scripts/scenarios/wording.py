@@ -6,8 +6,11 @@ from string import Formatter
 from typing import Any
 
 from workflow_scripts.command import Refusal
+from workflow_scripts.imaging.agatston import category
+from workflow_scripts.tables.cases import FINDINGS
 
 Row = Mapping[str, Any]
+Read = Callable[[Row, Row], str | None]
 
 # The texts of a template that may hold fields; those that its kind does not have are absent.
 TEXTS = (
@@ -15,6 +18,27 @@ TEXTS = (
     *("malpractice_risk", "expected_action", "clinical_decision", "expected_detection"),
 )
 SIDES = {"right": "right lobe", "left": "left lobe", "isthmus": "isthmus"}
+SAID_BY = {
+    "histology": "by histology",
+    "radiologist": "in the radiologist's reading",
+    "registry": "by the label of the data set",
+    "phantom": "by the label of the phantom",
+}
+HISTOLOGY_CLASSES = {
+    "SCLC": "small cell lung cancer",
+    "NSCLC Adenocarcinoma": "non-small cell lung cancer, adenocarcinoma",
+    "NSCLC Non-adenocarcinoma": "non-small cell lung cancer other than adenocarcinoma",
+}
+
+
+EXAMINATIONS = {
+    "US": "ultrasound",
+    "CT": "CT",
+    "MR": "MRI",
+    "MG": "mammogram",
+    "SM": "histological section",
+    **dict.fromkeys(("RG", "CR", "DX"), "radiograph"),
+}
 
 
 class Unfit(Exception):
@@ -23,10 +47,29 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class Field:
-    """One field: what it is called in a reason, and how it reads from the rows of `cases` and `grades`."""
+    """One field: what it is called in a reason, the columns that it states, and how it reads from a case.
+
+    `columns` are of the table `cases`, or of `grades` where `cases` has none of that name; `read` takes a row of each.
+    """
 
     label: str
-    read: Callable[[Row, Row], str | None]
+    columns: tuple[str, ...]
+    read: Read
+
+
+def _stated(label: str, column: str, words: Mapping[str, str] | None = None) -> Field:
+    """Return the field of a column of `cases`, as it stands there or in the words for it; no word is not known."""
+    return Field(label, (column,), lambda case, grade: words.get(case[column]) if words else case[column])
+
+
+def _measured(label: str, column: str, form: str, digits: int = 0) -> Field:
+    """Return the field of a number of `cases`, rounded to so many digits."""
+
+    def read(case: Row, grade: Row) -> str | None:
+        value = case[column]
+        return None if value is None else form.format(f"{round(value, digits):.15g}")
+
+    return Field(label, (column,), read)
 
 
 def _level(case: Row, grade: Row) -> str | None:
@@ -42,21 +85,47 @@ def _points(case: Row, grade: Row) -> str | None:
     return str(grade["points"]) if same else None
 
 
-def _size(case: Row, grade: Row) -> str | None:
-    return None if case["largest_mm"] is None else f"{round(case['largest_mm'], 1):g} mm (largest diameter)"
+def _calcium_category(case: Row, grade: Row) -> str | None:
+    return None if case["agatston_given"] is None else category(round(case["agatston_given"], 1))
+
+
+def _findings_present(case: Row, grade: Row) -> str | None:
+    """Return the findings of a chest film that are present for certain: neither uncertain nor unmentioned ones."""
+    words = {"pleural_other": "another pleural finding"}
+    present = [words.get(name, name.replace("_", " ")) for name in FINDINGS if case[name] == 1 and name != "no_finding"]
+    return ", ".join(present) or None
+
+
+def _examination(case: Row, grade: Row) -> str | None:
+    """Return how the picture was taken, and of what where that is known."""
+    kind = EXAMINATIONS.get(case["modality"])
+    return kind and (f"{kind} of the {case['body_part']}" if case["body_part"] else kind)
 
 
 FIELDS = {
-    "size": Field("largest diameter", _size),
-    "findings": Field("descriptors", lambda case, grade: grade["findings"]),
-    "level": Field("TI-RADS level", _level),
-    "system": Field("TI-RADS system", lambda case, grade: case["tirads_system"]),
-    "points": Field("sum of points in the level's own system", _points),
-    "pathology": Field("histology", lambda case, grade: case["pathology"]),
-    "side": Field("side", lambda case, grade: SIDES.get(case["laterality"])),
-    "sex": Field("sex", lambda case, grade: case["sex"]),
-    "age": Field("age", lambda case, grade: None if case["age"] is None else str(case["age"])),
-    "advice_reason": Field("reason of the advice", lambda case, grade: grade["reason"]),
+    "size": _measured("largest diameter", "largest_mm", "{} mm (largest diameter)", 1),
+    "findings": Field("descriptors", ("findings",), lambda case, grade: grade["findings"]),
+    "level": Field("TI-RADS level", ("tirads_level", "tirads_system"), _level),
+    "system": _stated("TI-RADS system", "tirads_system"),
+    "points": Field("sum of points in the level's own system", ("points",), _points),
+    "pathology": _stated("pathology", "pathology"),
+    "said_by": _stated("who says so", "label_source", SAID_BY),
+    "side": _stated("side", "laterality", SIDES),
+    "sex": _stated("sex", "sex"),
+    "age": _measured("age", "age", "{}"),
+    "advice_reason": Field("reason of the advice", ("reason",), lambda case, grade: grade["reason"]),
+    "examination": Field("examination", ("modality", "body_part"), _examination),
+    "body_part": _stated("body part", "body_part"),
+    "findings_present": Field("finding that is present", FINDINGS[1:], _findings_present),
+    "ejection_fraction": _measured("ejection fraction", "ejection_fraction", "{} %"),
+    "esv": _measured("end-systolic volume", "esv_ml", "{} ml"),
+    "edv": _measured("end-diastolic volume", "edv_ml", "{} ml"),
+    "agatston": _measured("Agatston score", "agatston_given", "{}", 1),
+    "calcium_category": Field("Agatston score", ("agatston_given",), _calcium_category),
+    "histology_class": _stated("class by histology", "histology_class", HISTOLOGY_CLASSES),
+    "subtype": _stated("subtype by histology", "histologic_subtype"),
+    "n_lesions": _measured("number of lesions", "n_lesions", "{}"),
+    "lesion_location": _stated("place of the dominant lesion", "lesion_location"),
 }
 
 
@@ -80,6 +149,11 @@ def check_wording(template: Row) -> None:
                 raise Refusal(f"{at}: there is no field {{{asked}}}; the fields are {', '.join(FIELDS)}")
 
 
+def fields_of(text: str) -> list[str]:
+    """Return the fields that a text asks for, in its order."""
+    return [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+
+
 def fill_texts(template: Row, case: Row, grade: Row) -> dict[str, str]:
     """Return the texts of a template with the labels of a case.
 
@@ -88,10 +162,9 @@ def fill_texts(template: Row, case: Row, grade: Row) -> dict[str, str]:
     Unfit
         When a label that a text needs is not known.
     """
-    values = {name: field.read(case, grade) for name, field in FIELDS.items()}
     texts = {name: template[name] for name in TEXTS if name in template}
-    for text in texts.values():
-        for _, name, _, _ in Formatter().parse(text):
-            if name is not None and values[name] is None:
-                raise Unfit(f"{FIELDS[name].label} not known")
+    values = {name: FIELDS[name].read(case, grade) for text in texts.values() for name in fields_of(text)}
+    for name, value in values.items():
+        if value is None:
+            raise Unfit(f"{FIELDS[name].label} not known")
     return {name: text.format_map(values) for name, text in texts.items()}

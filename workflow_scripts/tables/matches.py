@@ -14,6 +14,6 @@ SCHEMA = pa.schema(
         column("patients", pa.int64(), "groups that these cases are of"),
         column("candidates", pa.int32(), "cases that are tried, in order: all that fit, or a reserve of them"),
         column("unfit", pa.string(), "where none fits: which label is missing, or which condition leaves none"),
-        column("datasets", pa.list_(pa.string()), "the data sets whose cases fit; where none does, those that come nearest"),
+        column("datasets", pa.list_(pa.string()), "those whose cases fit; where none does, those that come nearest"),
     ]
 )
