@@ -171,7 +171,10 @@ class SlideClip:
     def _tiles(self) -> list[Tile]:
         try:
             with open_slide(self._path) as slide:
-                tiles = list_tiles(slide, SIDE, magnification=MAGNIFICATION)
+                if "openslide.objective-power" in slide.properties:
+                    tiles = list_tiles(slide, SIDE, magnification=MAGNIFICATION)
+                else:  # 10x is 1 micron a pixel by the scanners' convention (20x: 0.5)
+                    tiles = list_tiles(slide, SIDE, mpp=10 / MAGNIFICATION)
         except UnreadableSlide as error:
             raise Unusable(self._name, str(error), OTHER) from None
         if not tiles:

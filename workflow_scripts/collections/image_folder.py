@@ -1,6 +1,8 @@
-"""Any folder of stills, with masks of the same name and a table if there are: what is in it, its user says.
+"""Any folder of stills, clips, volumes or slides, with masks of the same name and a table: its user says what they are.
 
-    images/<name>.png   masks/<name>.png (and <name>__2.png … for further outlines)   one table, CSV
+    images/<name>.png       masks/<name>.png (and <name>__2.png … for further outlines)       one table, CSV
+    images/<name>.nii.gz    masks/<name>.nii.gz, labels on the same voxels
+    images/<name>.avi, .mp4, .svs, and with modality SM pyramids in .tif: without masks
 
 Options: `modality` (needed), `body_part`, `outlines`, `table`, and `columns`, which maps Casebook's names of columns to
 the table's. `file` names the picture, `patient` whose it is, `spacing_mm` the width of a pixel; all others are columns
@@ -25,12 +27,27 @@ from workflow_scripts.collections.collection import (
     not_understood,
     root_of,
 )
-from workflow_scripts.collections.masked_stills import PICTURES, MaskedStill, one, pictures_in, read_rows
+from workflow_scripts.collections.image_folder_kinds import (
+    CLIP,
+    NAMES,
+    READABLE,
+    SLIDE,
+    STILL,
+    VOLUME,
+    VOLUMES,
+    fitting_masks,
+    kind_of,
+    tell_apart,
+)
+from workflow_scripts.collections.masked_stills import PICTURES, MaskedStill, ending, one, pictures_in, read_rows
 from workflow_scripts.files import natural
 from workflow_scripts.provenance import ContentHashes, canonical_json, sha256
 from workflow_scripts.tables import cases
 
-EXPECTED = "images/<name>.png and, if there are, masks/<name>.png; or the pictures themselves"
+EXPECTED = (
+    "images/<name>.png (.jpg, .bmp, .tif; .avi, .mp4; .nii, .nii.gz; .svs) and, if there are, masks/<name>.png"
+    " or .nii.gz; or the pictures themselves"
+)
 OWN = ("file", "patient", "spacing_mm")
 BOOLEANS = {"0": False, "1": True, "no": False, "yes": True, "false": False, "true": True}
 WORDS = {
@@ -50,7 +67,7 @@ KEPT = ("case_id", "dataset", "group_id", "group_kind", "source_kind", "source_k
 
 
 def index(source: Source, hashes: ContentHashes) -> Iterator[Indexed]:
-    """Yield every picture, and every mask and line of the table that has none."""
+    """Yield every file with pictures, and every mask and line of the table that has none."""
     if "modality" not in source.options:
         raise WrongLayout(
             f"{source.root}: plain pictures do not say what they are; add a DICOM modality code to the data set,"
@@ -58,16 +75,17 @@ def index(source: Source, hashes: ContentHashes) -> Iterator[Indexed]:
         )
     folder = root_of(source.root, "images")
     inside = (folder / "images").is_dir()
-    pictures = pictures_in(folder / "images" if inside else folder)
+    pictures = tell_apart(pictures_in(folder / "images" if inside else folder, READABLE))
     if not pictures:
         raise WrongLayout(f"{source.root}: no picture found; expected {EXPECTED}")
-    masks = _masks(pictures_in(folder / "masks"), pictures)
+    masks = _masks(pictures_in(folder / "masks", (*PICTURES, *VOLUMES)), pictures)
     table, names = _table(source, folder)
     columns = _columns(source.options.get("columns", {}), table, names)
-    lines = _lines(table, names, columns) if table else {}
-    left = [path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "." and path != table]
-    others = [name for name in left if inside or Path(name).suffix.lower() not in PICTURES]
-    yield from not_understood(folder.relative_to(source.root).as_posix(), sorted(others), EXPECTED)
+    lines = _lines(table, names, columns, pictures) if table else {}
+    for place, readable in {folder: () if inside else READABLE, folder / "images": READABLE}.items():
+        files = [path for path in place.iterdir() if path.is_file() and path != table] if place.is_dir() else []
+        others = sorted(path.name for path in files if path.name[0] != "." and not ending(path.name, readable))
+        yield from not_understood(place.relative_to(source.root).as_posix(), others, EXPECTED)
     for stem in sorted(pictures.keys() | masks.keys() | lines.keys(), key=natural)[: source.limit]:
         case = Indexed(stem, None)
         try:
@@ -76,13 +94,21 @@ def index(source: Source, hashes: ContentHashes) -> Iterator[Indexed]:
                 raise Unusable(name, f"no picture is called {stem}", "add it to images/")
             if table and stem not in lines:
                 case.problems.append(Unusable(table.name, f"no line for {stem}: nothing is known of it", "add one"))
-            if masks and stem not in masks:
+            kind = kind_of(pictures[stem][0], source.options["modality"])
+            if masks and stem not in masks and kind in (STILL, VOLUME):
                 reason = "it has no mask: it stays without one, and is not taken to be healthy"
-                case.problems.append(Unusable(pictures[stem][0].name, reason, f"add masks/{stem}.png"))
-            files = [one(pictures[stem]), *masks.get(stem, [])]
+                mend = f"add masks/{stem}{'.png' if kind == STILL else '.nii.gz'}"
+                case.problems.append(Unusable(pictures[stem][0].name, reason, mend))
+            fitting, unfit = fitting_masks(kind, masks.get(stem, []))
+            case.problems += unfit
+            files = [one(pictures[stem]), *fitting]
             for path in files[1:]:
                 one([other for other in files[1:] if other.stem == path.stem])
-            case.row = _row(source, stem, files, lines.get(stem, {}), hashes, table)
+            line = lines.get(stem, {})
+            case.row = _row(source, stem, kind, files, line, hashes, table)
+            if table and line.get("spacing_mm") and kind in (VOLUME, SLIDE):
+                reason = f"the spacing of {stem} is taken from its file alone"
+                case.problems.append(Unusable(table.name, reason, "nothing, or leave spacing_mm blank"))
         except Unusable as problem:
             case.problems.append(problem)
         yield case
@@ -134,7 +160,9 @@ def _columns(wanted: Mapping[str, Any], table: Path | None, names: list[str]) ->
     return columns
 
 
-def _lines(table: Path, names: list[str], columns: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def _lines(
+    table: Path, names: list[str], columns: Mapping[str, str], pictures: Mapping[str, Any]
+) -> dict[str, dict[str, str]]:
     """Return the mapped values of each picture; a picture that stands in two lines is refused."""
     found: dict[str, dict[str, str]] = {}
     for number, fields in enumerate(read_rows(table)[1:], 2):
@@ -142,7 +170,7 @@ def _lines(table: Path, names: list[str], columns: Mapping[str, str]) -> dict[st
             raise WrongLayout(f"{table}, line {number}: {len(fields)} fields, the header has {len(names)}")
         line = dict(zip(names, (field.strip() for field in fields), strict=True))
         stem = Path(line[columns["file"]].replace("\\", "/")).name
-        stem = Path(stem).stem if Path(stem).suffix.lower() in PICTURES else stem
+        stem = stem if stem in pictures else stem.removesuffix(ending(stem, READABLE))
         if not stem or stem in found:
             raise WrongLayout(f"{table}, line {number}: {stem or 'no file'}: expected one line a picture")
         found[stem] = {ours: line[theirs] for ours, theirs in columns.items() if ours != "file"}
@@ -152,12 +180,13 @@ def _lines(table: Path, names: list[str], columns: Mapping[str, str]) -> dict[st
 def _row(
     source: Source,
     case_id: str,
+    kind: str,
     files: list[Path],
     line: Mapping[str, str],
     hashes: ContentHashes,
     table: Path | None,
 ) -> dict[str, Any]:
-    """Return the row of a still; `files` are its picture and its masks."""
+    """Return the row of a case; `files` are its picture, clip, volume or slide, and its masks."""
     labels = {name: value_of(name, text, table) for name, text in line.items() if text and name in TYPES}
     spacing = {"spacing_mm": line["spacing_mm"]} if line.get("spacing_mm") else {}
     if spacing and not (re.fullmatch(r"\d+(\.\d+)?", spacing["spacing_mm"]) and 0 < float(spacing["spacing_mm"]) < 10):
@@ -165,16 +194,22 @@ def _row(
         raise Unusable(
             where, f"spacing_mm is {spacing['spacing_mm']!r}", "write the width of a pixel in mm, or nothing"
         )
+    sources = [path.relative_to(source.root).as_posix() for path in files]
+    n_frames: int | None = 1
+    if kind != STILL:  # what reads them takes half a second to load
+        from workflow_scripts.collections.image_folder_media import count_frames
+
+        n_frames = count_frames(source.root, sources[0], kind)
     patient = source.groups.get(case_id) or (source.pseudonym(line["patient"]) if line.get("patient") else None)
     return {
         "body_part": source.options.get("body_part"),
         "modality": source.options["modality"],
-        "group_id": patient or case_id,
-        "group_kind": "patient" if patient else "picture: no patient is named",
-        "sources": [path.relative_to(source.root).as_posix() for path in files],
-        "source_kind": "still-mask",
+        "group_id": patient or (files[0].stem if kind == CLIP else case_id),
+        "group_kind": "patient" if patient else f"{NAMES[kind]}: no patient is named",
+        "sources": sources,
+        "source_kind": kind,
         "content_sha256": sha256(canonical_json([line, *(hashes.of(path) for path in files)])),
-        "n_frames": 1,
+        "n_frames": n_frames,
         "label_source": "registry" if labels else "none",
         "labels": spacing,
     } | labels
@@ -200,6 +235,11 @@ def value_of(name: str, text: str, table: Path | None) -> Any:
 
 
 def open_case(source: Source, case: Mapping[str, Any]) -> Clip:
-    """Open one still."""
+    """Open one still, clip, volume or slide."""
     spacing = dict(case["labels"] or {}).get("spacing_mm")
-    return MaskedStill(source.root, case, float(spacing) if spacing else None)
+    spacing_mm = float(spacing) if spacing else None
+    if case["source_kind"] == STILL:
+        return MaskedStill(source.root, case, spacing_mm)
+    from workflow_scripts.collections.image_folder_media import open_media
+
+    return open_media(source.root, case, spacing_mm)

@@ -16,8 +16,13 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 WHITE = 127  # above it is outlined: JPEG turns 0 and 255 into their neighbours, and some masks have soft edges
 
 
-def pictures_in(folder: Path) -> dict[str, list[Path]]:
-    """Return the pictures of a folder by their names without ending; dot files are passed over.
+def ending(name: str, endings: tuple[str, ...] = PICTURES) -> str:
+    """Return which of `endings` (small letters) a name ends in, as it is written there; empty where it is none."""
+    return next((name[-len(one) :] for one in endings if name.lower().endswith(one)), "")
+
+
+def pictures_in(folder: Path, endings: tuple[str, ...] = PICTURES) -> dict[str, list[Path]]:
+    """Return the files of a folder that end in one of `endings`, by their names without it; dot files are passed over.
 
     Raises
     ------
@@ -27,10 +32,10 @@ def pictures_in(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = defaultdict(list)
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file():
+            if (end := ending(path.name, endings)) and not path.name.startswith(".") and path.is_file():
                 if path.name.encode(errors="ignore").decode() != path.name:
                     raise WrongLayout(f"{folder}: the name {path.name!r} is not UTF-8; rename it")
-                found[path.stem].append(path)
+                found[path.name.removesuffix(end)].append(path)
     return found
 
 

@@ -27,7 +27,7 @@ from workflow_scripts.imaging.volumes import UnreadableVolume, open_volume
 from workflow_scripts.provenance import file_sha256
 from workflow_scripts.segment.predicted import Predicted, read_predicted
 
-CLIPS = ("hdf5-stack", "mp4-nifti", "avi-csv")
+CLIPS = ("hdf5-stack", "mp4-nifti", "avi-csv", "clip")
 COCA = ("dicom-plist", "dicom-xlsx")  # their cases name files in the order of names, their frames are in that of space
 NOTICE = """\
 Masks that a network drew, for research and not for diagnosis. No expert has looked at them.
