@@ -2,7 +2,7 @@
 Casebook: clinical imaging data sets in, benchmark scenarios with verified ground truth out.
 
     (fetch_source ->) index_cases -> match_scenarios -> plan_chunks -> extract_frames -> preprocess_frames
-    (-> split_cases -> train_model -> predict_masks -> score, measure, grade) -> write_scenarios -> write_report
+    (-> split_cases -> train_model -> predict_masks -> score, measure, grade) -> write_scenarios -> write_report -> build_release
 `config/config.yaml` documents every option; `README.md` says how to begin.
 """
 
@@ -42,6 +42,7 @@ include: "rules/tirads.smk"
 include: "rules/nodules.smk"
 include: "rules/scenarios.smk"
 include: "rules/report.smk"
+include: "rules/release.smk"
 
 
 rule all:
@@ -50,25 +51,11 @@ rule all:
     input:
         COPIES,
         "<results>/scenarios/exports",
+        "<results>/scenarios/casebook.lock.json",
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",
         "<results>/report/provenance.json",
         "<results>/features" if "grader" in SECTIONS else [],
-
-
-rule scenarios:
-    """The scenarios, their pictures, and their exports."""
-    input:
-        COPIES,
-        "<results>/scenarios/exports",
-
-
-rule report:
-    """The report and its figures."""
-    input:
-        COPIES,
-        "<results>/report/index.html",
-        "<results>/report/CITATIONS.md",
 
 
 onsuccess:

@@ -17,6 +17,7 @@ from workflow_scripts.configuration import (
     check_config,
     dataset_options,
     load_templates,
+    template_files,
     refuse_tracked,
 )
 from workflow_scripts.files import listing
@@ -25,7 +26,8 @@ from workflow_scripts.provenance import canonical_json, code_version, file_sha25
 STARTED = time.time()
 check_config(config)
 DATASETS = dataset_options(config)
-TEMPLATES = load_templates(config["scenarios"]["templates"])
+TEMPLATE_FILES = [os.path.abspath(path) for path in template_files(config["scenarios"]["templates"])]
+TEMPLATES = load_templates(TEMPLATE_FILES)
 KINDS = {name: options["kind"] for name, options in DATASETS.items()}
 # Which data sets get the stages that not every one gets: as their cards say, and where there is something to learn.
 STAGES = {
@@ -82,7 +84,7 @@ def spec(rule):
                     **{name: own[name] for name in ("kind", "groups", "exclude", "options")},
                     "limit": config["limit"],
                 },
-                "match_scenarios": lambda: {"templates": TEMPLATES, "seed": config["scenarios"]["seed"]},
+                "match_scenarios": lambda: {"seed": config["scenarios"]["seed"]},
                 "plan_chunks": lambda: {"n_chunks": own["n_chunks"], "extract": own["extract"]},
                 "extract_frames": lambda: {
                     name: own[name] for name in ("kind", "frames", "outlines", "window", "options")
@@ -146,18 +148,24 @@ def spec(rule):
                 "export_nnunet": lambda: {"datasets": LEARNT, "target": config["model"]["target"]},
                 "compare": lambda: SCORED | {"seed": config["split"]["seed"]},
                 "flag_cases": lambda: {"gates": config["gates"]},
-                "write_scenarios": lambda: {
-                    "templates": TEMPLATES,
-                    "kinds": KINDS,
-                    "text": config["scenarios"]["text"],
+                "write_scenarios": lambda: {"kinds": KINDS, "text": config["scenarios"]["text"]},
+                "locate_frames": lambda: {"kinds": KINDS},
+                "write_lock": lambda: {
+                    "config": {name: value for name, value in config.items() if name not in ("datasets", "verify")},
+                    "datasets": {
+                        name: {option: own[option] for option in ("kind", "frames", "outlines", "window", "options")}
+                        for name, own in DATASETS.items()
+                    },
+                    "code": {name: code_version(f"workflow_scripts.{name}") for name in sorted(COMMANDS)},
                 },
                 "write_report": lambda: {"kinds": KINDS, "limit": config["limit"], "stages": STAGES}
                 | {"sections": SECTIONS, "own": OWN_SCORED}
                 | SCORED,
                 "write_citations": lambda: KINDS,
+                "build_release": lambda: KINDS,
                 "record_provenance": lambda: {
                     "config": config,
-                    "templates": TEMPLATES,
+                    "templates_sha256": sha256(canonical_json(TEMPLATES)),
                     "code": {name: code_version(f"workflow_scripts.{name}") for name in sorted(COMMANDS)},
                 },
                 "check": lambda: {
@@ -194,6 +202,11 @@ def source(wildcards):
     from workflow_scripts.ingest.fetch_source import source_version  # needs the storage plugins
 
     return source_version(SOURCES[wildcards.dataset], Path(fetched(wildcards)))
+
+
+def templates(wildcards):
+    """What the files of templates say: too much for an argument of a command, which reads them again."""
+    return canonical_json(TEMPLATES)
 
 
 def cards(wildcards):

@@ -128,3 +128,11 @@ rule record_provenance:
         "python -m workflow_scripts.report.record_provenance"
         " --datasets {RESULTS:q}/datasets --scenarios {input.scenarios:q} --table {input.table:q} --spec {params.spec:q}"
         " --provenance {output.provenance:q} &> {log:q}"
+
+
+rule report:
+    """The report and its figures."""
+    input:
+        COPIES,
+        "<results>/report/index.html",
+        "<results>/report/CITATIONS.md",

@@ -24,12 +24,13 @@ rule match_scenarios:
         mem_mb=memory(1),
     params:
         spec=spec("match_scenarios"),
+        templates=templates,
         code=code("scenarios.match_scenarios"),
     message:
         "Matching cases to scenarios"
     shell:
         "python -m workflow_scripts.scenarios.match_scenarios"
-        " --cases {input.cases:q} --spec {params.spec:q} --candidates {output.candidates:q}"
+        " --cases {input.cases:q} --spec {params.spec:q} --templates {TEMPLATE_FILES:q} --candidates {output.candidates:q}"
         " --matches {output.matches:q} &> {log:q}"
 
 
@@ -45,6 +46,7 @@ rule write_scenarios:
         grades=indexed("<results>/datasets/{dataset}/grades.parquet", STAGES["grade_nodules"]),
         graded=indexed("<results>/datasets/{dataset}/quarantine/grade_nodules.parquet", STAGES["grade_nodules"]),
         existing=config["scenarios"]["update"] or [],
+        locked="<results>/scenarios/locked.json" if config["verify"] else [],
     output:
         scenarios="<results>/scenarios/scenarios.json",
         table="<results>/scenarios/scenarios.parquet",
@@ -58,6 +60,7 @@ rule write_scenarios:
         mem_mb=memory(1),
     params:
         spec=spec("write_scenarios"),
+        templates=templates,
         cards=cards,
         code=code("scenarios.write_scenarios"),
     message:
@@ -66,7 +69,8 @@ rule write_scenarios:
         "python -m workflow_scripts.scenarios.write_scenarios"
         " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --candidates {input.candidates:q}"
         " --matches {input.matches:q}"
-        " --update {input.existing:q} --spec {params.spec:q}"
+        " --update {input.existing:q} --locked {input.locked:q}"
+        " --spec {params.spec:q} --templates {TEMPLATE_FILES:q}"
         " --scenarios {output.scenarios:q} --table {output.table:q} --images {output.images:q} &> {log:q}"
 
 
@@ -91,3 +95,11 @@ rule write_exports:
     shell:
         "python -m workflow_scripts.scenarios.write_exports"
         " --scenarios {input.scenarios:q} --out {output.exports:q} &> {log:q}"
+
+
+rule scenarios:
+    """The scenarios, their pictures, and their exports."""
+    input:
+        COPIES,
+        "<results>/scenarios/exports",
+        "<results>/scenarios/casebook.lock.json",

@@ -104,9 +104,11 @@ def main() -> None:
         folder.mkdir(parents=True)
         make_cases(args.cases, folder / "cases.parquet")
         out = Path(scratch) / "scenarios"
-        spec = {"templates": templates, "seed": 0, "kinds": {"clinic": "ddti"}, "text": "off"}
-        given = ["--spec", canonical_json(spec), "--candidates", str(out / "candidates.parquet")]
-        given += ["--matches", str(out / "matches.parquet")]
+        spec = {"seed": 0, "kinds": {"clinic": "ddti"}, "text": "off"}
+        asked = Path(scratch) / "templates.yaml"
+        asked.write_text(canonical_json({"templates": templates}), encoding="utf-8")
+        given = ["--spec", canonical_json(spec), "--templates", str(asked)]
+        given += [text for name in ("candidates", "matches") for text in (f"--{name}", str(out / f"{name}.parquet"))]
         matching = timed(match_scenarios.main, ["--cases", str(folder / "cases.parquet"), *given])
         found = read_rows(out / "candidates.parquet", candidates.SCHEMA)
         make_pictures(folder, sorted({row["case_id"] for row in found}))

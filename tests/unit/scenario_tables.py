@@ -98,7 +98,7 @@ class House:
     def run(self, *templates: dict[str, Any], existing: Path | None = None) -> tuple[list[dict], list[dict]]:
         """Return the entries of scenarios.json and the rows of the table."""
         folder = self.folder / "datasets" / "clinic"
-        spec = {"templates": templates, "kinds": {"clinic": "ddti"}, "text": self.text_search}
+        spec = {"kinds": {"clinic": "ddti"}, "text": self.text_search}
         write_rows(folder / "cases.parquet", self.cases, cases.SCHEMA)
         write_rows(folder / "chunks" / "000.parquet", self.cases, cases.SCHEMA)
         for name, schema in {"frames": frames.SCHEMA, "inputs": inputs.SCHEMA}.items():
@@ -108,6 +108,7 @@ class House:
                     writer.write(row)
         if not self.ungraded:
             write_rows(folder / "grades.parquet", self.tables["grades"], grades.SCHEMA)
+        (self.folder / "templates.yaml").write_text(canonical_json({"templates": templates}), encoding="utf-8")
         found, counts = match_scenarios(read_table(folder / "cases.parquet"), templates, 0)
         write_rows(self.folder / "candidates.parquet", found, candidates.SCHEMA)
         write_rows(self.folder / "matches.parquet", counts, matches.SCHEMA)
@@ -118,6 +119,7 @@ class House:
             "candidates": self.folder / "candidates.parquet",
             "matches": self.folder / "matches.parquet",
             "spec": canonical_json(spec),
+            "templates": self.folder / "templates.yaml",
             "scenarios": out / "scenarios.json",
             "table": out / "scenarios.parquet",
             "images": out / "images",

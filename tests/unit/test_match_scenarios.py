@@ -188,10 +188,11 @@ def test_why_none_fits_counts_what_each_condition_leaves() -> None:
 def test_the_command_reads_every_data_set(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_rows(tmp_path / f"{name}.parquet", [case("1", pathology="benign", dataset=name)], cases.SCHEMA)
-    spec = canonical_json({"templates": [template()], "seed": 0})
+    asked = tmp_path / "templates.yaml"
+    asked.write_text(canonical_json({"templates": [template()]}), encoding="utf-8")
     tables = [str(tmp_path / f"{name}.parquet") for name in ("a", "b")]
     out = [text for name in ("candidates", "matches") for text in (f"--{name}", str(tmp_path / f"{name}.parquet"))]
-    main(["--cases", *tables, "--spec", spec, *out])
+    main(["--cases", *tables, "--spec", '{"seed": 0}', "--templates", str(asked), *out])
     found = read_rows(tmp_path / "candidates.parquet", candidates.SCHEMA)
     assert read_rows(tmp_path / "matches.parquet", matches.SCHEMA)[0]["datasets"] == ["a", "b"]
     assert sorted(row["dataset"] for row in found) == ["a", "b"]

@@ -11,7 +11,7 @@ import pytest
 
 from workflow_scripts.provenance import ROOT
 
-TARGETS = {"check"}
+TARGETS = {"check", "scenarios", "report", "release", "verify"}
 TEXT = {path: path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))}
 RULES = {
     match[1]: match[0]

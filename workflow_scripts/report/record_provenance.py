@@ -19,7 +19,10 @@ from workflow_scripts.provenance import ROOT, canonical_json, code_version, file
 from workflow_scripts.tables import cases, scenarios
 from workflow_scripts.tables.table import read_rows
 
-PACKAGES = ("av", "h5py", "numpy", "opencv-python-headless", "pyarrow", "snakemake")
+PACKAGES = (
+    *("av", "h5py", "nibabel", "numpy", "opencv-python-headless", "openslide-python", "pyarrow", "pydicom"),
+    *("python-gdcm", "scikit-image", "scipy", "snakemake"),
+)
 # What decides which code path numeric libraries take, on x86 and on ARM.
 FEATURES = {
     "sse4_2",
@@ -93,9 +96,10 @@ def strip_configuration(config: dict[str, Any]) -> dict[str, Any]:
             datasets[name]["exclude"] = {what: len(listed) for what, listed in own["exclude"].items()}
     chosen = config["scenarios"]
     paths = {"templates": [last_part(path) for path in chosen["templates"]], "update": last_part(chosen["update"])}
-    model = config["model"] | {"weights": last_part(config["model"]["weights"])}
+    model = config["model"] | {key: last_part(config["model"].get(key)) for key in ("weights", "encoder_weights")}
     split = config["split"] | {"given": last_part(config["split"]["given"])}
-    return config | {"datasets": datasets, "scenarios": chosen | paths, "model": model, "split": split}
+    verify = {"verify": last_part(config.get("verify"))}
+    return config | verify | {"datasets": datasets, "scenarios": chosen | paths, "model": model, "split": split}
 
 
 def record_dataset(folder: Path, kind: str) -> dict[str, Any]:
@@ -126,7 +130,8 @@ def record_provenance(datasets: Path, written: Path, table: Path, spec: dict[str
     written, table
         scenarios.json, and the table of scenarios.
     spec
-        `config`, the merged configuration; `templates`, what their files say; `code`, the version of every command.
+        `config`, the merged configuration; `templates_sha256`, a hash of what their files say; `code`, the version of
+        every command.
     """
     config = spec["config"]
     kinds = {name: own.get("kind", name) for name, own in sorted(config["datasets"].items())}
@@ -140,7 +145,7 @@ def record_provenance(datasets: Path, written: Path, table: Path, spec: dict[str
         "lock_sha256": file_sha256(ROOT / "envs" / "requirements.lock"),
         "git": git_state(ROOT),
         "configuration": strip_configuration(config),
-        "templates_sha256": sha256(canonical_json(spec["templates"])),
+        "templates_sha256": spec["templates_sha256"],
         "code": spec["code"],
         "datasets": {name: record_dataset(datasets / name, kind) for name, kind in kinds.items()},
         "scenarios": record_scenarios(table),
@@ -154,7 +159,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--datasets", type=command.existing, required=True, help="folder with one folder a data set")
     arguments.add_argument("--scenarios", type=command.existing, required=True, help="scenarios.json")
     arguments.add_argument("--table", type=command.existing, required=True, help="table of scenarios")
-    arguments.add_argument("--spec", type=command.json_argument, required=True, help="config, templates, code as JSON")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="see record_provenance, as JSON")
     arguments.add_argument("--provenance", type=Path, required=True, help="JSON to write")
     args = arguments.parse_args(argv)
     command.start("record_provenance")

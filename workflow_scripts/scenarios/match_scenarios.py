@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts import command
+from workflow_scripts.configuration import load_templates
 from workflow_scripts.imaging.windows import window_named
 from workflow_scripts.scenarios.queries import check_columns, check_query, explain_no_fit, fits
 from workflow_scripts.scenarios.selection import NAMES, SIZE, select, strata_of
@@ -86,12 +87,13 @@ def main(argv: list[str] | None = None) -> None:
     """Match every data set's cases."""
     arguments = command.parser(__doc__)
     arguments.add_argument("--cases", type=command.existing, nargs="+", required=True, help="tables of cases")
-    arguments.add_argument("--spec", type=command.json_argument, required=True, help="templates, seed as JSON")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="seed as JSON")
+    arguments.add_argument("--templates", nargs="+", required=True, help="files or folders of templates")
     arguments.add_argument("--candidates", type=Path, required=True, help="table to write")
     arguments.add_argument("--matches", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
     log = command.start("match_scenarios")
-    templates = args.spec["templates"]
+    templates = load_templates(args.templates)
     check_templates(templates)
     rows = pa.concat_tables([pq.read_table(path, columns=columns_read(templates)) for path in args.cases])
     found, counts = match_scenarios(rows, templates, args.spec["seed"])

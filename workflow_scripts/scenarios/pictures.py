@@ -19,7 +19,9 @@ from workflow_scripts.imaging.stills import decode_picture, encode_png, to_grey
 from workflow_scripts.imaging.text import find_text
 from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.imaging.windows import window_named
+from workflow_scripts.provenance import pixel_sha256
 from workflow_scripts.scenarios.wording import Unfit
+from workflow_scripts.tables.scenarios import TILES
 
 MASK_KEPT = 0.98
 """Share of a nodule's area that the ultrasound field must hold: with less, it is cut."""
@@ -174,6 +176,13 @@ def draw_outline(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
         contours = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
         cv2.drawContours(drawn, contours, -1, OUTLINE, max(1, round(max(labels.shape) / 400)))
     return drawn
+
+
+def tile_hashes(picture: np.ndarray) -> list[str]:
+    """Return the hash of each tile of a picture, 8 rows of 8: where two pictures differ, how much of them does."""
+    rows = np.array_split(picture, TILES, axis=0)
+    tiles = [tile for row in rows for tile in np.array_split(row, TILES, axis=1)]
+    return [pixel_sha256(np.ascontiguousarray(tile))[:16] for tile in tiles]
 
 
 def as_srgb_png(picture: np.ndarray) -> bytes:

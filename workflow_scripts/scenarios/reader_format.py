@@ -14,6 +14,8 @@ from workflow_scripts.collections.collection import Card
 from workflow_scripts.command import Refusal
 from workflow_scripts.configuration import first_fault
 from workflow_scripts.files import natural
+from workflow_scripts.provenance import canonical_json, sha256
+from workflow_scripts.scenarios.wording import TEXTS
 
 _HEAD = ("id", "title", "imaging_modality", "error_category", "severity_score", "description", "ground_truth")
 KEYS = {
@@ -63,6 +65,11 @@ def make_metadata(
         "overlay_file": overlay_file,
         "note": NOTE,
     }
+
+
+def texts_sha256(entry: Mapping[str, Any]) -> str:
+    """Return the hash of an entry's texts."""
+    return sha256(canonical_json({name: entry[name] for name in TEXTS if name in entry}))
 
 
 def write_entries(entries: Sequence[dict[str, Any]], existing: bytes | None, name: str = "") -> bytes:

@@ -4,6 +4,7 @@ Each template goes down its candidates in their order, in turns with the others.
 group, over all templates.
 """
 
+import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,18 +13,16 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from workflow_scripts import command
-from workflow_scripts.configuration import scenario_ids
+from workflow_scripts.configuration import load_templates, scenario_ids
 from workflow_scripts.files import natural, write_beside
 from workflow_scripts.imaging.text import available
-from workflow_scripts.provenance import canonical_json, pixel_sha256, sha256
+from workflow_scripts.provenance import pixel_sha256
 from workflow_scripts.scenarios.data_set import DataSet
-from workflow_scripts.scenarios.pictures import as_srgb_png, draw
-from workflow_scripts.scenarios.reader_format import make_entry, make_metadata, write_entries
+from workflow_scripts.scenarios.pictures import as_srgb_png, draw, tile_hashes
+from workflow_scripts.scenarios.reader_format import make_entry, make_metadata, texts_sha256, write_entries
 from workflow_scripts.scenarios.taken import Taken
-from workflow_scripts.scenarios.wording import TEXTS, Unfit, fill_texts
+from workflow_scripts.scenarios.wording import Unfit, fill_texts
 from workflow_scripts.tables import candidates, grades, matches, scenarios
 from workflow_scripts.tables.table import read_rows, write_rows
 
@@ -75,7 +74,7 @@ def fill_scenario(
         **{name: {"bytes": None, "path": path} for name, path in paths.items()},
         "image_sha256": image_sha256,
         "source_sha256": drawn.shot.source_sha256,
-        "text_sha256": sha256(canonical_json({key: entry[key] for key in TEXTS if key in entry})),
+        "text_sha256": texts_sha256(entry),
         "tile_sha256": tile_hashes(drawn.picture),
     }
 
@@ -96,13 +95,6 @@ def grade_of(template: Mapping[str, Any], case: Mapping[str, Any], dataset: Data
     return grade
 
 
-def tile_hashes(picture: np.ndarray) -> list[str]:
-    """Return the hash of each tile of a picture, 8 rows of 8: where two pictures differ, how much of them does."""
-    rows = np.array_split(picture, scenarios.TILES, axis=0)
-    tiles = [tile for row in rows for tile in np.array_split(row, scenarios.TILES, axis=1)]
-    return [pixel_sha256(np.ascontiguousarray(tile))[:16] for tile in tiles]
-
-
 def known_of(template: Mapping[str, Any], scenario_id: str) -> dict[str, Any]:
     """Return what a row of `scenarios` says before a case is looked for."""
     return {"template": template["name"], "scenario_id": scenario_id, "kind": template["kind"]}
@@ -111,15 +103,21 @@ def known_of(template: Mapping[str, Any], scenario_id: str) -> dict[str, Any]:
 def fill_template(
     template: dict[str, Any],
     fitting: Sequence[dict[str, Any]],
+    locked: Mapping[str, dict[str, Any]],
     match: Mapping[str, Any],
     datasets: Mapping[str, DataSet],
     taken: Taken,
     spec: Writing,
 ) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
-    """Yield an entry (None where refused) and a row of `scenarios` for each scenario that a template asks for."""
-    waiting, filled, passed = iter(fitting), 0, Counter[str]()
+    """Yield an entry (None where refused) and a row of `scenarios` for each scenario that a template asks for.
+
+    `locked` has the candidate that a release took for a scenario: it is tried first, and its patient is kept for it.
+    """
+    kept = {(row["dataset"], row["group_id"]) for row in locked.values()}
+    waiting = (row for row in fitting if (row["dataset"], row["group_id"]) not in kept)
+    filled, passed = 0, Counter[str]()
     for scenario_id in scenario_ids(template):
-        for candidate in waiting:
+        for candidate in chain([locked[scenario_id]] if scenario_id in locked else [], waiting):
             dataset = datasets[candidate["dataset"]]
             try:
                 case = dataset.cases[candidate["case_id"]]
@@ -169,12 +167,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument(
         "--update", type=command.existing, nargs="*", help="an existing scenarios.json to carry over"
     )
-    arguments.add_argument("--spec", type=command.json_argument, required=True, help="templates, kinds, text as JSON")
+    arguments.add_argument("--locked", type=command.existing, nargs="*", help="the cases of a release's scenarios")
+    arguments.add_argument("--spec", type=command.json_argument, required=True, help="kinds, text as JSON")
+    arguments.add_argument("--templates", nargs="+", required=True, help="files or folders of templates")
     arguments.add_argument("--scenarios", type=Path, required=True, help="scenarios.json to write")
     arguments.add_argument("--table", type=Path, required=True, help="table to write")
     arguments.add_argument("--images", type=Path, required=True, help="folder of pictures to write")
     args = arguments.parse_args(argv)
     log = command.start("write_scenarios")
+    templates = load_templates(args.templates)
     if args.spec["text"] != "off" and available() is None:
         raise command.Refusal(
             "scenarios.text: the text detector is not installed; install the group `text` of pyproject.toml, or write "
@@ -190,14 +191,22 @@ def main(argv: list[str] | None = None) -> None:
         name: DataSet(args.datasets / name, Path(args.roots[name]), kind, frozenset(wanted[name]))
         for name, kind in args.spec["kinds"].items()
     }
+    cases = json.loads(args.locked[0].read_text(encoding="utf-8")) if args.locked else {}
+    by_case = {(row["template"], row["dataset"], row["case_id"]): row for rows in ranked.values() for row in rows}
+    locked = {
+        scenario_id: by_case[(template["name"], *cases[scenario_id])]
+        for template in templates
+        for scenario_id in scenario_ids(template)
+        if scenario_id in cases and (template["name"], *cases[scenario_id]) in by_case
+    }
     matched = {row["template"]: row for row in read_rows(args.matches, matches.SCHEMA)}
     taken, entries, rows = Taken(), [], []
     shutil.rmtree(args.images, ignore_errors=True)
     args.images.mkdir(parents=True)
     spec = Writing(args.images, args.spec["text"])
     filling = [
-        fill_template(template, ranked[template["name"]], matched[template["name"]], datasets, taken, spec)
-        for template in args.spec["templates"]
+        fill_template(template, ranked[template["name"]], locked, matched[template["name"]], datasets, taken, spec)
+        for template in templates
     ]
     # In turns, one scenario each: where patients are few, no template takes them all.
     for entry, row in chain.from_iterable(zip_longest(*filling, fillvalue=(None, None))):

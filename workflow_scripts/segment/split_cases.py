@@ -17,9 +17,9 @@ import numpy as np
 from workflow_scripts import command
 from workflow_scripts.command import Refusal
 from workflow_scripts.files import natural
+from workflow_scripts.imaging.near_duplicates import difference_hash, join, near_duplicates, thumbnail
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.provenance import canonical_json, sha256
-from workflow_scripts.imaging.near_duplicates import difference_hash, join, near_duplicates, thumbnail
 from workflow_scripts.tables import cases, folds
 from workflow_scripts.tables.table import planned, read_many, stream_rows, write_rows
 
