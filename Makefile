@@ -52,7 +52,7 @@ docs: $(SETUP)  ## rewrite docs/datasets.md from the cards
 
 lock: $(SETUP)  ## rewrite the locks from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev --group download --group learning --group live --group storage --group text -o envs/requirements.lock
-	$(COMPILE) pyproject.toml --group dev -c envs/requirements.lock -o envs/lean.lock
+	$(COMPILE) pyproject.toml --group dev --group text -c envs/requirements.lock -o envs/lean.lock
 	$(COMPILE) envs/harness.in -o envs/harness.lock
 	$(COMPILE) envs/uv.in -o envs/uv.lock
 

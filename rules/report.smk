@@ -7,6 +7,7 @@ OUTPUTS:
     <results>/report/index.html, summary.json
     <results>/report/CITATIONS.md, CITATIONS.bib
     <results>/report/provenance.json
+    <results>/figures/, on demand
 """
 
 TRAINED = FOLDS if config["learn"] and not GIVEN else []  # the folds whose models this run trains
@@ -80,6 +81,33 @@ rule write_report:
         " --page {output.page:q} --summary {output.summary:q} &> {log:q}"
 
 
+# What the figures of a paper are drawn from besides the report: sizes of nodules, and recipes that were compared.
+MEASURED = [name for name, pairs in PREDICTED.items() if pairs and DATASETS[name]["outlines"] == "nodule"]
+
+
+rule draw_figures:
+    """Draw the figures of a paper, and write its tables."""
+    input:
+        summary="<results>/report/summary.json",
+        nodules=indexed("<results>/datasets/{dataset}/nodules/{chunk}.parquet", MEASURED),
+        recipes=[path for path in [f"{RESULTS}/recipes/recipes.csv"] if os.path.isfile(path)],
+    output:
+        figures=directory("<results>/figures"),
+    log:
+        "<logs>/draw_figures.log",
+    benchmark:
+        "<benchmarks>/draw_figures.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory(1),
+    params:
+        code=code("figures.draw_figures"),
+    message:
+        "Drawing the figures"
+    shell:
+        "python -m workflow_scripts.figures.draw_figures --results {RESULTS:q} --out {output.figures:q} &> {log:q}"
+
+
 rule write_citations:
     """Write what to cite and whom to acknowledge, of exactly the data sets that were used."""
     input:
@@ -136,3 +164,10 @@ rule report:
         COPIES,
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",
+
+
+rule figures:
+    """The figures and tables of a paper."""
+    input:
+        COPIES,
+        "<results>/figures",

@@ -434,7 +434,7 @@ def make_clean(folder: Path) -> tuple[Path, Path, Known]:
     results, release = write_results(folder / "results"), folder / "release"
     lock = str(results / "scenarios" / "casebook.lock.json")
     build(["--results", str(results), "--lock", lock, "--kinds", canonical_json(KINDS), "--release", str(release)])
-    return results, release, what_is_known(results, KINDS, read_lock(Path(lock))["templates"])
+    return results, release, what_is_known(results, KINDS, read_lock(Path(lock)))
 
 
 def try_leak(name: str, results: Path, clean: Path, known: Known, folder: Path) -> list[Finding]:

@@ -10,6 +10,7 @@ from pyarrow.parquet import read_table
 
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.provenance import canonical_json, pixel_sha256
+from workflow_scripts.release.locate_frames import main as locate
 from workflow_scripts.scenarios.match_scenarios import match_scenarios
 from workflow_scripts.scenarios.write_scenarios import main
 from workflow_scripts.tables import candidates, cases, frames, grades, inputs, matches, scenarios
@@ -95,8 +96,10 @@ class House:
         if graded != {}:
             self.tables["grades"].append(grade(case_id, dataset="clinic", **(graded or {})))
 
-    def run(self, *templates: dict[str, Any], existing: Path | None = None) -> tuple[list[dict], list[dict]]:
-        """Return the entries of scenarios.json and the rows of the table."""
+    def run(
+        self, *templates: dict[str, Any], existing: Path | None = None, lock: Path | None = None
+    ) -> tuple[list[dict], list[dict]]:
+        """Return the entries of scenarios.json and the rows of the table; with a lock, made of its frames."""
         folder = self.folder / "datasets" / "clinic"
         spec = {"kinds": {"clinic": "ddti"}, "text": self.text_search}
         write_rows(folder / "cases.parquet", self.cases, cases.SCHEMA)
@@ -109,8 +112,8 @@ class House:
         if not self.ungraded:
             write_rows(folder / "grades.parquet", self.tables["grades"], grades.SCHEMA)
         (self.folder / "templates.yaml").write_text(canonical_json({"templates": templates}), encoding="utf-8")
-        found, counts = match_scenarios(read_table(folder / "cases.parquet"), templates, 0)
-        write_rows(self.folder / "candidates.parquet", found, candidates.SCHEMA)
+        fitting, counts = match_scenarios(read_table(folder / "cases.parquet"), templates, 0)
+        write_rows(self.folder / "candidates.parquet", fitting, candidates.SCHEMA)
         write_rows(self.folder / "matches.parquet", counts, matches.SCHEMA)
         out = self.folder / "scenarios"
         arguments = {
@@ -125,7 +128,13 @@ class House:
             "images": out / "images",
         }
         argv = [text for name, value in arguments.items() for text in (f"--{name}", str(value))]
-        main([*argv, "--update", *([str(existing)] if existing else [])])
+        argv += ["--update", str(existing)] if existing else []
+        if lock:
+            found = self.folder / "locked.json"
+            kinds, datasets = canonical_json({"kinds": spec["kinds"]}), str(self.folder / "datasets")
+            locate(["--release", str(lock), "--datasets", datasets, "--spec", kinds, "--cases", str(found)])
+            argv += ["--locked", str(found)]
+        main(argv)
         self.text = (out / "scenarios.json").read_bytes()
         return json.loads(self.text.decode("utf-8-sig")), read_rows(out / "scenarios.parquet", scenarios.SCHEMA)
 

@@ -154,6 +154,29 @@ def test_more_cases_than_the_release_had_may_be_taken_before_the_locked_one(mine
     assert why.startswith("the frame is in your data; it gives the same picture")
 
 
+def test_with_the_lock_neither_more_cases_nor_more_of_the_same_patient_cost_a_scenario(
+    mine: House, release: Path
+) -> None:
+    for number in range(60):
+        mine.add(benign(f"more{number}", largest_mm=20.5, content_sha256=f"{number}"), [(speckle(100 + number), None)])
+    for number in range(8):
+        other = benign(f"own10-{number}", largest_mm=10.5, group_id="own10", content_sha256=f"other {number}")
+        mine.add(other, [(speckle(200 + number), disc(9))])
+    mine.run(*TEMPLATES, lock=release)
+    assert verdicts(verify(mine, release)) == ["identical"] * 3
+
+
+def test_of_two_cases_with_one_frame_the_lock_gives_back_the_one_that_was_taken(tmp_path: Path) -> None:
+    for number in range(4):  # their order is drawn: by the order of the rows one in two would be the other
+        house = built(tmp_path / f"{number}")
+        for size in (10.1 + number / 10, 10.9 - number / 10):
+            house.add(benign(f"of-{size:.1f}", largest_mm=size, content_sha256="same"), [(speckle(5), disc(9))])
+        house.run(TEMPLATES[0])
+        lock = write_lock(house)
+        house.run(TEMPLATES[0], lock=lock)
+        assert verdicts(verify(house, lock)) == ["identical"]
+
+
 def test_what_was_drawn_otherwise_names_the_option(mine: House, release: Path) -> None:
     ready = mine.tables["inputs"][0]
     field = np.zeros((60, 80), np.uint8)

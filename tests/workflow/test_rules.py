@@ -11,7 +11,7 @@ import pytest
 
 from workflow_scripts.provenance import ROOT
 
-TARGETS = {"check", "scenarios", "report", "release", "verify"}
+TARGETS = {"check", "scenarios", "report", "figures", "release", "verify"}
 TEXT = {path: path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))}
 RULES = {
     match[1]: match[0]
@@ -50,7 +50,7 @@ def test_dependencies_run_one_way(path: Path) -> None:
     parts = path.relative_to(ROOT / "workflow_scripts").parts
     # predict_image goes the whole way with one picture, through several stages.
     room = parts[0] if len(parts) > 1 and path.stem != "predict_image" else ""
-    rooms = {"ingest", "frames", "preprocess", "segment", "metrics", "tirads", "scenarios", "report", "demo"}
+    rooms = {"ingest", "frames", "preprocess", "segment", "metrics", "tirads", "scenarios", "report", "figures", "demo"}
     forbidden = {"tables": rooms | {"collections", "imaging"}, "imaging": rooms | {"collections"}, "collections": rooms}
     imported = set(re.findall(r"^\s*(?:from|import) workflow_scripts\.(\w+)", path.read_text(), re.MULTILINE))
     assert not imported & forbidden.get(room, rooms - {room} if room in rooms else set())

@@ -188,7 +188,7 @@ def main(argv: list[str] | None = None) -> None:
     beside.mkdir(parents=True)
     try:
         build_release(args.results, args.lock, args.kinds, beside)
-        findings = inspect_release(beside, what_is_known(args.results, args.kinds, read_lock(args.lock)["templates"]))
+        findings = inspect_release(beside, what_is_known(args.results, args.kinds, read_lock(args.lock)))
         if findings:
             shown = "".join(f"\n  {finding}" for finding in findings[:SHOWN])
             raise command.Refusal(f"{args.release}: not written: {len(findings)} findings in it:{shown}")

@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--lock", type=command.existing, required=True, help="lock of their scenarios")
     arguments.add_argument("--kinds", type=command.json_argument, required=True, help="kind of each data set as JSON")
     args = arguments.parse_args(argv)
-    findings = inspect_release(args.release, what_is_known(args.results, args.kinds, read_lock(args.lock)["templates"]))
+    findings = inspect_release(args.release, what_is_known(args.results, args.kinds, read_lock(args.lock)))
     print(*findings, sep="\n")
     if findings:
         raise command.Refusal(f"{args.release}: {len(findings)} findings: nothing of it may leave")

@@ -74,7 +74,7 @@ def digits(text: str) -> int:
     return len(text.replace(".", "").lstrip("-0"))
 
 
-def what_is_known(results: Path, kinds: Mapping[str, str], templates: Iterable[Mapping[str, Any]]) -> Known:
+def what_is_known(results: Path, kinds: Mapping[str, str], lock: Mapping[str, Any]) -> Known:
     """Read the tables of a run.
 
     Parameters
@@ -83,15 +83,18 @@ def what_is_known(results: Path, kinds: Mapping[str, str], templates: Iterable[M
         The run's results folder.
     kinds
         The kind of each data set.
-    templates
-        Those of the run: what they say themselves is no case's.
+    lock
+        The run's: what its templates say is no case's, and what its options name (thyroid) no name that tells a place.
     """
     known, cards = Known(), cards_of(results / "datasets", kinds)
+    named = {value for own in lock["run"]["datasets"] for value in own.values() if isinstance(value, str)}
     for name in (name for name, card in cards.items() if not may_pass(card)):
-        if name != cards[name].name:
+        if name not in {cards[name].name} | named:
             _sort_identifier(known, name, "the name that its user gave to a data set")
         _learn_cases(known, name, results / "datasets" / name)
-    _learn_scenarios(known, results / "scenarios", {name for name, card in cards.items() if may_pass(card)}, templates)
+    _learn_scenarios(
+        known, results / "scenarios", {name for name, card in cards.items() if may_pass(card)}, lock["templates"]
+    )
     for path in free_models(results / "model", cards):
         known.weights.add(file_sha256(path.with_suffix(".safetensors")))
     _forget_public(known)
@@ -168,7 +171,8 @@ def _add_row(known: Known, name: str, columns: Mapping[str, str]) -> None:
 def _sort_identifier(known: Known, value: str, what: str) -> None:
     squeezed = squeeze(value)
     if squeezed.isdigit() and len(squeezed) >= LEAST:
-        known.runs.setdefault(squeezed, what)
+        in_parts = len(WORD.findall(value)) > 1  # as 12-34-56, or the UID of a study
+        (known.phrases if in_parts else known.runs).setdefault(squeezed, what)
     elif squeezed.isalpha():
         if len(WORD.findall(plain(value))) > 1 and len(squeezed) >= 8:
             known.phrases.setdefault(squeezed, what)

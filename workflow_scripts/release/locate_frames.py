@@ -10,7 +10,7 @@ from workflow_scripts.release.locked_frames import find_frames
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write of each scenario of the lock the data set and the case that has its frame."""
+    """Write of each scenario of the lock the data sets and cases that have its frame."""
     arguments = command.parser(__doc__)
     arguments.add_argument("--release", type=command.existing, required=True, help="a release's folder, or its lock")
     arguments.add_argument("--datasets", type=command.existing, required=True, help="folder with the data sets' tables")

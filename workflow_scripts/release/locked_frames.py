@@ -18,15 +18,15 @@ Case = tuple[str, str]
 """The data set's name and the case's id."""
 
 
-def find_frames(folders: Mapping[str, Path], wanted: set[str]) -> dict[str, Case]:
-    """Return, of the hashes `wanted`, the case that has a frame of just these pixels; of several the first."""
-    found: dict[str, Case] = {}
+def find_frames(folders: Mapping[str, Path], wanted: set[str]) -> dict[str, list[Case]]:
+    """Return, of the hashes `wanted` that are there, the cases that have a frame of just these pixels."""
+    found: dict[str, list[Case]] = {}
     for name, folder in sorted(folders.items()) if wanted else ():
         for path in planned(folder, "frames"):
             for row in stream_rows(path, ["case_id", "pixel_sha256"]):
                 if row["pixel_sha256"] in wanted:
-                    found.setdefault(row["pixel_sha256"], (name, row["case_id"]))
-    return found
+                    found.setdefault(row["pixel_sha256"], []).append((name, row["case_id"]))
+    return {frame: list(dict.fromkeys(own)) for frame, own in found.items()}
 
 
 def tiles_that_differ(one: Iterable[str], other: Iterable[str]) -> int:

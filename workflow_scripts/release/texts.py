@@ -41,7 +41,7 @@ DATE = re.compile(
 NAMED = re.compile(
     r"(?:case|patient|subject|group|study|frame|annot|source|nodule|accession|series|clip|file)s?[ _-]?"
     r"(?:id|key|name|number|no|nr)s?[^\w\n]{1,6}([^\s\"',;)\]}]{1,40}(?: \d+)?)"
-    r"|\b(?:case|patient|subject|clip|nodule)[ _#-]{1,2}(\w*\d\w*)"
+    r"|\b(?:case|patient|subject|clip|nodule)(?:[ _#-]{1,2}|[\"']?\s?[:=]\s?[\"']?)(\w*\d\w*)"
 )
 FILE = re.compile(r"[\w()%+-][\w()%+ .-]*\.[a-z]\w{1,5}(?:\.gz)?")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")

@@ -46,7 +46,7 @@ def verify_release(
     others = {source for name, source in sources.items() if source != locked.get(name, {}).get("source_sha256")} - {
         None
     }
-    found = find_frames({name: datasets / name for name in kinds}, others)
+    found = {frame: own[0] for frame, own in find_frames({name: datasets / name for name in kinds}, others).items()}
     rows = read_rows(ranked, candidates.SCHEMA)
     wanted = {(row["dataset"], row["case_id"]) for row in rows} | set(found.values())
     read = {

@@ -13,6 +13,8 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from workflow_scripts import command
 from workflow_scripts.configuration import load_templates, scenario_ids
 from workflow_scripts.files import natural, write_beside
@@ -20,10 +22,11 @@ from workflow_scripts.imaging.text import available
 from workflow_scripts.provenance import pixel_sha256
 from workflow_scripts.scenarios.data_set import DataSet
 from workflow_scripts.scenarios.pictures import as_srgb_png, draw, tile_hashes
+from workflow_scripts.scenarios.queries import fits
 from workflow_scripts.scenarios.reader_format import make_entry, make_metadata, texts_sha256, write_entries
 from workflow_scripts.scenarios.taken import Taken
 from workflow_scripts.scenarios.wording import Unfit, fill_texts
-from workflow_scripts.tables import candidates, grades, matches, scenarios
+from workflow_scripts.tables import candidates, cases, grades, matches, scenarios
 from workflow_scripts.tables.table import read_rows, write_rows
 
 IMAGES = "images"
@@ -103,7 +106,7 @@ def known_of(template: Mapping[str, Any], scenario_id: str) -> dict[str, Any]:
 def fill_template(
     template: dict[str, Any],
     fitting: Sequence[dict[str, Any]],
-    locked: Mapping[str, dict[str, Any]],
+    locked: Mapping[str, Sequence[dict[str, Any]]],
     match: Mapping[str, Any],
     datasets: Mapping[str, DataSet],
     taken: Taken,
@@ -111,13 +114,14 @@ def fill_template(
 ) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
     """Yield an entry (None where refused) and a row of `scenarios` for each scenario that a template asks for.
 
-    `locked` has the candidate that a release took for a scenario: it is tried first, and its patient is kept for it.
+    `locked` has the cases with the frame that a release took for a scenario: they are tried first, and their patients
+    are kept for it.
     """
-    kept = {(row["dataset"], row["group_id"]) for row in locked.values()}
+    kept = {(row["dataset"], row["group_id"]) for rows in locked.values() for row in rows}
     waiting = (row for row in fitting if (row["dataset"], row["group_id"]) not in kept)
     filled, passed = 0, Counter[str]()
     for scenario_id in scenario_ids(template):
-        for candidate in chain([locked[scenario_id]] if scenario_id in locked else [], waiting):
+        for candidate in chain(locked.get(scenario_id, ()), waiting):
             dataset = datasets[candidate["dataset"]]
             try:
                 case = dataset.cases[candidate["case_id"]]
@@ -132,6 +136,26 @@ def fill_template(
             could = template.get("cannot", {}).get("could")
             why = why_refused(template, match, filled, passed, datasets)
             yield None, {**known_of(template, scenario_id), "status": "refused", "reason": why, "could": could}
+
+
+def cases_of_release(
+    template: dict[str, Any],
+    found: Mapping[str, Sequence[tuple[str, str]]],
+    fitting: Sequence[Mapping[str, Any]],
+    datasets: Mapping[str, DataSet],
+) -> dict[str, list[dict[str, Any]]]:
+    """Return, of the scenarios of a template, the cases that have the frame of a release's and fit by label.
+
+    They need not be candidates: who has more cases than the release had draws others. Of several with the same frame
+    the first candidate comes first, as it did there.
+    """
+    ranks = {(row["dataset"], row["case_id"]): row["rank"] for row in fitting}
+    locked = {}
+    for scenario_id in scenario_ids(template) if "where" in template else ():
+        own = sorted(found.get(scenario_id, ()), key=lambda each: ranks.get((each[0], each[1]), len(ranks)))
+        rows = pa.Table.from_pylist([datasets[name].cases[case_id] for name, case_id in own], cases.SCHEMA)
+        locked[scenario_id] = rows.filter(fits(rows, template["where"])).to_pylist()
+    return locked
 
 
 def why_refused(
@@ -167,7 +191,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument(
         "--update", type=command.existing, nargs="*", help="an existing scenarios.json to carry over"
     )
-    arguments.add_argument("--locked", type=command.existing, nargs="*", help="the cases of a release's scenarios")
+    arguments.add_argument("--locked", type=command.existing, nargs="*", help="the cases with a release's frames")
     arguments.add_argument("--spec", type=command.json_argument, required=True, help="kinds, text as JSON")
     arguments.add_argument("--templates", nargs="+", required=True, help="files or folders of templates")
     arguments.add_argument("--scenarios", type=Path, required=True, help="scenarios.json to write")
@@ -187,17 +211,17 @@ def main(argv: list[str] | None = None) -> None:
     wanted = defaultdict[str, set[str]](set)
     for row in (row for rows in ranked.values() for row in rows):
         wanted[row["dataset"]].add(row["case_id"])
+    found = json.loads(args.locked[0].read_text(encoding="utf-8")) if args.locked else {}
+    for name, case_id in chain.from_iterable(found.values()):
+        wanted[name].add(case_id)
     datasets = {
         name: DataSet(args.datasets / name, Path(args.roots[name]), kind, frozenset(wanted[name]))
         for name, kind in args.spec["kinds"].items()
     }
-    cases = json.loads(args.locked[0].read_text(encoding="utf-8")) if args.locked else {}
-    by_case = {(row["template"], row["dataset"], row["case_id"]): row for rows in ranked.values() for row in rows}
     locked = {
-        scenario_id: by_case[(template["name"], *cases[scenario_id])]
+        scenario_id: own
         for template in templates
-        for scenario_id in scenario_ids(template)
-        if scenario_id in cases and (template["name"], *cases[scenario_id]) in by_case
+        for scenario_id, own in cases_of_release(template, found, ranked[template["name"]], datasets).items()
     }
     matched = {row["template"]: row for row in read_rows(args.matches, matches.SCHEMA)}
     taken, entries, rows = Taken(), [], []
