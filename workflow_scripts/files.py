@@ -28,9 +28,8 @@ def write_beside(path: Path) -> Iterator[Path]:
         yield beside
         beside.replace(path)
     except OSError as error:
-        if error.errno in FULL or (
-            error.errno in READ_ONLY and error.filename in map(os.fspath, (beside, path.parent))
-        ):
+        ours = error.filename is not None and Path(os.fsdecode(error.filename)) in (beside, *path.parents)
+        if error.errno in FULL or (error.errno in READ_ONLY and ours):
             mend = "make room, or run with --directory elsewhere, and give the same command again"
             raise Refusal(f"{path}: {os.strerror(error.errno)}; {mend}") from None
         raise

@@ -38,10 +38,12 @@ from tests.unit.release_tables import (
     LONE,
     NAME,
     NUMBER,
+    PADDED,
     REMARK,
     RESTRICTED,
     SHORT,
     STUDY,
+    UID,
     write_results,
 )
 from workflow_scripts.imaging.stills import encode_png
@@ -317,6 +319,10 @@ PLANTS: dict[str, tuple[Plant, str]] = {
     "a number of a patient": (key("metrics/scores.json", f"no. {NUMBER}"), IDENTIFIER),
     "a number of a patient, as a number": (key("metrics/scores.json", int(NUMBER)), IDENTIFIER),
     "a short id beside its name": (key("metrics/scores.json", {"case_id": SHORT}), IDENTIFIER),
+    "a number of a patient in parts": (line("README.md", "accession 12/3456"), IDENTIFIER),
+    "the UID of a study": (line("README.md", f"studies/{UID}/3"), IDENTIFIER),
+    "a short id under another name": (key("metrics/scores.json", {"case": SHORT}), IDENTIFIER),
+    "a short id that lost its zeros": (file("a.csv", f"case_id,dice\n{int(PADDED)},0.8\n"), IDENTIFIER),
     "a short id in a column": (file("a.csv", f"case_id,dice\n{SHORT},0.8\n"), IDENTIFIER),
     "a short id in words": (line("README.md", f"The worst was patient {SHORT}."), IDENTIFIER),
     "a short id as a file name": (file(f"metrics/{SHORT}.json", "{}"), IDENTIFIER),

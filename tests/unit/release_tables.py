@@ -20,6 +20,7 @@ from workflow_scripts.tables.table import write_rows
 
 KINDS = {"clinic-berlin7": "thyroid-cineclip", "phantoms": "ddti"}
 CASE, SHORT, NUMBER, NAME, STUDY = "patient00417", "4", "20481234", "Oberhuber_Xaver", "ACC-2291-77"
+UID, PARTED, PADDED = "1.2.826.0.1.3680043.8.498.417", "12-3456", "0017"
 REMARK = "seen first at the seaside surgery"
 LONE = "61.1265"
 SHAPE = (64, 80)
@@ -78,8 +79,9 @@ def write_model(folder: Path, trained_on: dict[str, int], redistribution: str, e
 
 def write_results(folder: Path) -> Path:
     """Write the results of a run, lock included."""
-    ids = [CASE, SHORT, NUMBER, NAME, *(f"patient00{500 + number}" for number in range(12))]
+    ids = [CASE, SHORT, NUMBER, NAME, PARTED, PADDED, *(f"patient00{500 + number}" for number in range(10))]
     rows = [case(case_id, number) for number, case_id in enumerate(ids)]
+    rows[1] |= {"study_id": UID}
     rows[0] |= {"study_id": STUDY, "labels": [("remark", REMARK)], "ejection_fraction": float(LONE)}
     drawn = dict.fromkeys(cases.SCHEMA.names) | {"case_id": "1", "group_id": "1", "label_source": "phantom"}
     write_rows(folder / "datasets/clinic-berlin7/cases.parquet", rows, cases.SCHEMA)
@@ -113,6 +115,9 @@ def write_results(folder: Path) -> Path:
     few = {"part": "TR1", "n_groups": 2, "n_frames": 9, "dice": {"mean": 0.5}}
     figures = {"overall": many, "datasets": {"clinic-berlin7": many}, "strata": [{"name": "level", "parts": [few]}]}
     (folder / "review/scores.json").write_text(json.dumps({"models": {"unet-clinic": figures}}))
+    few = {"n": 1, "observed": 1.0, "predicted": 0.32562983}
+    drawn_up = {"n_groups": 12, "points": [[number / 37, number / 41, number / 43] for number in range(40)]}
+    (folder / "review/quality.json").write_text(json.dumps(drawn_up | {"mae": 0.04, "reliability": [few]}))
     report = folder / "report"
     argv = ["--datasets", str(folder / "datasets"), "--spec", canonical_json(KINDS)]
     write_citations([*argv, "--text", str(report / "CITATIONS.md"), "--bibtex", str(report / "CITATIONS.bib")])

@@ -154,7 +154,8 @@ class Run:
         written = self.results / "scenarios"
         (written / "images").mkdir(parents=True)
         filled = "clips" in plans
-        (written / "scenarios.json").write_text(json.dumps([TEXT] if filled else []))
+        text = json.dumps([TEXT] if filled else [])
+        (written / "scenarios.json").write_text(text, encoding="utf-8-sig")  # as where the updated file had a mark
         (written / "images" / "scenario_020.png").write_bytes(encode_png(still(77)))
         source = {
             "dataset": "clips",

@@ -65,6 +65,9 @@ def test_figures_of_few_patients_are_not_told(release: Path) -> None:
     (part,) = figures["strata"][0]["parts"]
     assert part["part"] == "TR1"
     assert "dice" not in part
+    quality = json.loads((release / "metrics" / "quality.json").read_text())
+    assert set(quality) == {"n_groups", "mae", "reliability"}, "no list with a row a frame"
+    assert list(quality["reliability"][0]) == ["not_told"]
 
 
 def test_its_configuration_and_templates_run(release: Path) -> None:

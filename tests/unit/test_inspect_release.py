@@ -12,6 +12,7 @@ from workflow_scripts.command import Refusal
 from workflow_scripts.provenance import canonical_json
 from workflow_scripts.release.inspect_release import inspect_release, main
 from workflow_scripts.release.known import Known
+from workflow_scripts.release.texts import Reader
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,12 @@ def test_no_leak_passes(name: str, clean: tuple[Path, Path, Known], tmp_path: Pa
     results, release, known = clean
     findings = try_leak(name, results, release, known, tmp_path)
     assert any(re.search(PLANTS[name][1], finding.what) for finding in findings), findings
+
+
+def test_a_number_of_a_patient_is_not_found_in_the_hashes_of_a_lock() -> None:
+    reader = Reader(Known(runs={"204812": "case_id"}))
+    assert not list(reader.look(f'"tile_sha256": ["a204812{"b" * 9}", "{"c" * 57}204812d"]', ""))
+    assert list(reader.look("a204812b", ""))
 
 
 def test_by_hand_it_prints_a_line_each_and_ends_with_1(

@@ -73,6 +73,8 @@ def test_a_query_holds_for_known_labels_only(where: dict[str, Any], expected: bo
         ({"tirads_level": {"at_least": 2}}, "holds texts, which have no range"),
         ({"age": "forty"}, "holds numbers; 'forty' is none of them"),
         ({"age": True}, "holds numbers; True is none of them"),
+        ({"age": [57, 57.5]}, "the column holds int16, which [57, 57.5] is not"),
+        ({"pneumonia": 300}, "the column holds int8, which 300 is not"),
         ({"abnormal": "yes"}, "holds true or false; 'yes' is none of them"),
         ({"abnormal": {"at_least": 1}}, "holds true or false, which have no range"),
     ],
@@ -183,6 +185,9 @@ def test_why_none_fits_counts_what_each_condition_leaves() -> None:
         "largest_mm and sex are known in none of 6 cases",
         ["clinic"],
     )
+    passed = {"margin_points": {"none_from": 2}, "age": {"at_least": 9}}
+    counts = "6 cases in all, of these 6 with margin_points none from 2, of these 0 with age at least 9"
+    assert explain_no_fit(table(rows), passed) == (counts, ["clinic"]), "what is not known meets such a condition"
 
 
 def test_the_command_reads_every_data_set(tmp_path: Path) -> None:

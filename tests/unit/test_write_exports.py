@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from tests.unit.export_scenarios import Desk, contents, entry, picture
+from tests.unit.test_write_lock import built, one_case
 from workflow_scripts.imaging.stills import encode_png
 from workflow_scripts.provenance import ROOT
 from workflow_scripts.scenarios.evaluate_answers import main as evaluate_answers
 from workflow_scripts.scenarios.export_cases import GIVEAWAY, HOW_TO_ANSWER
 from workflow_scripts.scenarios.export_reader import make_bill
+from workflow_scripts.scenarios.write_exports import main
 
 HARNESS = ROOT / ".venv-harness" / "bin" / "python"
 BILLED = {"code": "10005", "service": "A needless aspiration", "charge": 1}
@@ -330,6 +332,18 @@ def test_entries_of_others_are_not_exported(desk: Desk, tmp_path: Path) -> None:
     assert len(read_json(mixed.out / "reader/selected/manifest.json")["images"]) == 2
     mixed.run(theirs)  # a run in which every scenario was refused
     assert read_json(mixed.out / "reader/selected/manifest.json")["images"] == []
+
+
+def test_what_an_earlier_run_wrote_and_this_one_did_not_is_not_exported(tmp_path: Path) -> None:
+    houses = [built(tmp_path / "before", 10, 20), built(tmp_path / "now", 10)]
+    entries, _ = houses[0].run(one_case(10), one_case(20))
+    houses[1].run(one_case(10), one_case(20), existing=houses[0].folder / "scenarios" / "scenarios.json")
+    out = tmp_path / "exports"
+    main(["--scenarios", str(houses[1].folder / "scenarios" / "scenarios.json"), "--out", str(out)])
+    assert [entry["id"] for entry in entries] == ["scenario_110", "scenario_120"]
+    assert [image["filename"] for image in read_json(out / "reader/selected/manifest.json")["images"]] == [
+        "scenario_110.png"
+    ]
 
 
 @pytest.mark.parametrize(

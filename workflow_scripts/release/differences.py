@@ -21,7 +21,7 @@ DRAWS = (
     *("version numpy", "version opencv", "version scikit-image", "version scipy", "version of the"),
     *("code frames.extract_frames", "code preprocess.preprocess_frames", "code scenarios.write_scenarios"),
     *("data sets of kind {kind}", "option preprocess.overlays"),
-    *("template {template}: frame", "template {template}: series", "template {template}: window"),
+    *("template {template}: frame", "template {template}: window"),
 )
 SAYS = (
     *(

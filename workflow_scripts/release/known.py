@@ -19,6 +19,7 @@ from workflow_scripts.tables.table import read_rows, stream_rows
 
 FEW = 10  # what fewer groups than this have in common may tell who they are
 LEAST = 6  # characters of an identifier that is looked for wherever it stands; shorter ones need a word that names them
+SURE = 8  # digits of an identifier that is looked for over whatever stands between them
 IDENTIFIERS = ("case_id", "group_id", "study_id", "source_key", "sources", "content_sha256")
 # Columns that say nothing of one patient.
 COMMON = {
@@ -171,8 +172,8 @@ def _add_row(known: Known, name: str, columns: Mapping[str, str]) -> None:
 def _sort_identifier(known: Known, value: str, what: str) -> None:
     squeezed = squeeze(value)
     if squeezed.isdigit() and len(squeezed) >= LEAST:
-        in_parts = len(WORD.findall(value)) > 1  # as 12-34-56, or the UID of a study
-        (known.phrases if in_parts else known.runs).setdefault(squeezed, what)
+        is_long = len(WORD.findall(value)) > 1 and len(squeezed) >= SURE  # as 12-3456-78, or the UID of a study
+        (known.phrases if is_long else known.runs).setdefault(squeezed, what)
     elif squeezed.isalpha():
         if len(WORD.findall(plain(value))) > 1 and len(squeezed) >= 8:
             known.phrases.setdefault(squeezed, what)
@@ -181,7 +182,8 @@ def _sort_identifier(known: Known, value: str, what: str) -> None:
     elif len(squeezed) >= LEAST and not squeezed.isdigit():
         known.phrases.setdefault(squeezed, what)
     if 0 < len(squeezed) < LEAST:
-        known.short.setdefault(plain(value).strip(), what)
+        for written in {plain(value).strip(), number(squeezed) if squeezed.isdigit() else squeezed}:
+            known.short.setdefault(written, what)
 
 
 def _learn_scenarios(known: Known, folder: Path, free: set[str], templates: Iterable[Mapping[str, Any]]) -> None:

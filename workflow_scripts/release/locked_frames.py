@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from workflow_scripts.scenarios.data_set import DataSet
-from workflow_scripts.scenarios.pictures import draw, tile_hashes
+from workflow_scripts.scenarios.pictures import draw, tile_hashes, tiles_of
 from workflow_scripts.scenarios.wording import Unfit
-from workflow_scripts.tables.scenarios import TILES
 from workflow_scripts.tables.table import planned, stream_rows
 
 Case = tuple[str, str]
@@ -61,9 +60,7 @@ class Drawings:
         """
         name, case_id = case
         drawn = draw(self._datasets[name].chunk_of(case_id), case_id, template)
-        bands = np.array_split(drawn.picture, TILES)
-        tiles = [tile for band in bands for tile in np.array_split(band, TILES, axis=1)]
-        textured = [bool(tile.size and np.ptp(tile, axis=(0, 1)).any()) for tile in tiles]
+        textured = [bool(tile.size and np.ptp(tile, axis=(0, 1)).any()) for tile in tiles_of(drawn.picture)]
         return Drawing(drawn.shot.source_sha256, tile_hashes(drawn.picture), textured)
 
     def most_alike(self, template: Mapping[str, Any], locked: list[str], known: set[str]) -> int | None:

@@ -8,7 +8,9 @@ from typing import Any
 from workflow_scripts.release.known import FEW
 
 FIGURES = ("scores", "quality", "comparison", "descriptors", "grader")
-GROUPS = ("n_groups", "n_patients", "groups")  # what a block calls the number of its groups
+# What a block calls the number of its groups, or of what no group has less than one of.
+COUNTS = ("n_groups", "n_patients", "groups", "n", "n_cases", "n_frames", "outlines")
+ROWS = ("points",)  # lists with a row a frame
 COUNTS_OF_FEW = ("left_out", "abstained")  # which labels were too rare to learn from, and how rare
 TOO_FEW = f"fewer than {FEW} groups of patients: not told"
 
@@ -33,13 +35,14 @@ def figures_that_may_leave(review: Path, names: Mapping[str, str]) -> dict[str, 
 
 def _without_few(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        groups = [value[name] for name in GROUPS if isinstance(value.get(name), int)]
+        groups = [value[name] for name in COUNTS if isinstance(value.get(name), int)]
         if groups and min(groups) < FEW:
             part = {key: each for key, each in value.items() if key in {"name", "part", "model"}}
             return part | {"not_told": TOO_FEW}
         return {
             names.get(key, key): TOO_FEW if key in COUNTS_OF_FEW and each else _without_few(each, names)
             for key, each in value.items()
+            if not (key in ROWS and isinstance(each, list))
         }
     if isinstance(value, list):
         return [_without_few(each, names) for each in value]

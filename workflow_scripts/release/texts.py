@@ -9,7 +9,7 @@ import numpy as np
 
 from workflow_scripts.release.encoded import COLOUR, long_runs, number_runs, views
 from workflow_scripts.release.known import PIXELS, PUBLIC, Known, read_public, windows_of
-from workflow_scripts.release.phrases import WORD, Phrases, plain
+from workflow_scripts.release.phrases import WORD, Phrases, plain, squeeze
 from workflow_scripts.release.records import (
     Record,
     exact_numbers,
@@ -43,6 +43,9 @@ NAMED = re.compile(
     r"(?:id|key|name|number|no|nr)s?[^\w\n]{1,6}([^\s\"',;)\]}]{1,40}(?: \d+)?)"
     r"|\b(?:case|patient|subject|clip|nodule)(?:[ _#-]{1,2}|[\"']?\s?[:=]\s?[\"']?)(\w*\d\w*)"
 )
+IN_PARTS = re.compile(r"\d+(?:[^\w\s,;]\d+)+")  # a number with marks between its digits, as 12-3456
+# A lock's: of its digits, some are a patient's number by chance.
+HASH = re.compile(r"(?<![0-9a-z])(?=\d*[a-f])(?:[0-9a-f]{16}|[0-9a-f]{40}|[0-9a-f]{64})(?![0-9a-z])")
 FILE = re.compile(r"[\w()%+-][\w()%+ .-]*\.[a-z]\w{1,5}(?:\.gz)?")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 COLOURS = 256  # so many coloured parts are a picture
@@ -80,9 +83,10 @@ class Reader:
             for match in WORD.finditer(shown):
                 if match[0] in self._words:
                     yield match.start(), known.words[match[0]]
-            for match in re.finditer(r"\d{6,}", shown):
-                if match[0] in known.runs:
-                    yield match.start(), known.runs[match[0]]
+            bare = HASH.sub(lambda match: " " * len(match[0]), shown)
+            for match in (*re.finditer(r"\d{6,}", bare), *IN_PARTS.finditer(bare)):
+                if (run := squeeze(match[0])) in known.runs:
+                    yield match.start(), known.runs[run]
         for sign in self._signs:
             if sign in shown:
                 yield shown.index(sign), known.words[sign]

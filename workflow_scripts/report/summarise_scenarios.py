@@ -33,7 +33,8 @@ def summarise_scenarios(table: Path, datasets: Mapping[str, Tables]) -> dict[str
         The table of scenarios; scenarios.json and the table of matches are beside it.
     """
     rows = sorted(read_rows(table, scenarios.SCHEMA), key=lambda row: natural(row["scenario_id"]))
-    texts = {text["id"]: text for text in json.loads(table.with_name("scenarios.json").read_text(encoding="utf-8"))}
+    listed = json.loads(table.with_name("scenarios.json").read_text(encoding="utf-8-sig"))
+    texts = {text["id"]: text for text in listed}
     entries, shown = [], Counter[str]()
     for row in rows:
         filled = row["status"] == "filled"

@@ -18,7 +18,8 @@ from workflow_scripts.command import Refusal
 from workflow_scripts.configuration import first_fault
 from workflow_scripts.imaging.stills import UnreadablePicture, decode_picture
 from workflow_scripts.provenance import pixel_sha256
-from workflow_scripts.tables.table import IMAGE, column
+from workflow_scripts.tables import scenarios
+from workflow_scripts.tables.table import IMAGE, column, read_rows
 
 ERROR, CORRECT = "ERROR", "CORRECT"
 ASKED = "Does this decision fit what the picture and the text show?"
@@ -127,6 +128,8 @@ class Case:
 def read_cases(path: Path) -> list[Case]:
     """Return the scenarios of a scenarios.json that Casebook wrote, in the file's order; others are left out.
 
+    With the table of scenarios beside it, those that its run did not write are left out as well.
+
     Raises
     ------
     Refusal
@@ -143,6 +146,9 @@ def read_cases(path: Path) -> list[Case]:
     if not (isinstance(found, list) and all(isinstance(entry, dict) for entry in found)):
         raise Refusal(f"{path}: expected a list with scenarios, as write_scenarios writes it")
     own = [entry for entry in found if isinstance(entry.get("metadata"), dict) and "image_sha256" in entry["metadata"]]
+    if (table := path.with_suffix(".parquet")).is_file():  # of an earlier run's entries, the pictures are elsewhere
+        written = {row["scenario_id"] for row in read_rows(table, scenarios.SCHEMA) if row["status"] == "filled"}
+        own = [entry for entry in own if entry.get("id") in written]
     for place, entry in enumerate(own, 1):
         if fault := first_fault("scenarios.schema.json", [entry]):
             at = entry.get("id", f"entry {place} with metadata")

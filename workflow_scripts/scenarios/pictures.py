@@ -178,11 +178,15 @@ def draw_outline(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def tile_hashes(picture: np.ndarray) -> list[str]:
-    """Return the hash of each tile of a picture, 8 rows of 8: where two pictures differ, how much of them does."""
+def tiles_of(picture: np.ndarray) -> list[np.ndarray]:
+    """Return the tiles of a picture, 8 rows of 8."""
     rows = np.array_split(picture, TILES, axis=0)
-    tiles = [tile for row in rows for tile in np.array_split(row, TILES, axis=1)]
-    return [pixel_sha256(np.ascontiguousarray(tile))[:16] for tile in tiles]
+    return [tile for row in rows for tile in np.array_split(row, TILES, axis=1)]
+
+
+def tile_hashes(picture: np.ndarray) -> list[str]:
+    """Return the hash of each tile of a picture: where two pictures differ, how much of them does."""
+    return [pixel_sha256(np.ascontiguousarray(tile))[:16] for tile in tiles_of(picture)]
 
 
 def as_srgb_png(picture: np.ndarray) -> bytes:

@@ -56,6 +56,11 @@ def check_query(where: Query, template: str) -> None:
             if found != what:
                 mend = f'write "{value}" in quotes' if what == "texts" else f"{value!r} is none of them"
                 raise Refusal(f"{at}: the column holds {what}; {mend}")
+        if not isinstance(condition, Mapping):
+            try:
+                _among(condition, kind)
+            except pa.ArrowInvalid:
+                raise Refusal(f"{at}: the column holds {kind}, which {condition} is not") from None
 
 
 def fits(rows: pa.Table, where: Query) -> pa.Array:
@@ -71,7 +76,12 @@ def explain_no_fit(rows: pa.Table, where: Query) -> tuple[str, list[str]]:
     tuple of str and list of str
         The reason, and the data sets that came nearest: those of the cases that the last but one condition left.
     """
-    unknown = [column for column in where if rows.column(column).null_count == rows.num_rows]
+    unknown = [
+        column
+        for column, condition in where.items()
+        if rows.column(column).null_count == rows.num_rows
+        and not pc.any(_meets(rows.column(column), condition)).as_py()
+    ]
     steps, left, nearest = [f"{rows.num_rows} cases in all"], rows, list[str]()
     for column, condition in where.items():
         if column not in unknown:
@@ -92,6 +102,11 @@ def _values(condition: Condition) -> list[Value]:
     return [condition] if isinstance(condition, str | float | int) else list(condition)
 
 
+def _among(condition: Condition, kind: pa.DataType) -> pa.Array:
+    """Return the values of a condition as a column of their type has them."""
+    return pa.array(_values(condition)).cast(kind)
+
+
 def _meets(column: pa.ChunkedArray, condition: Condition) -> pa.Array:
     if isinstance(condition, Mapping) and "none_from" in condition:
         return pc.fill_null(pc.less(column, condition["none_from"]), True)
@@ -100,7 +115,7 @@ def _meets(column: pa.ChunkedArray, condition: Condition) -> pa.Array:
         tests = [bounds[name](column, value) for name, value in condition.items()]
         met = tests[0] if len(tests) == 1 else pc.and_(*tests)
     else:
-        met = pc.is_in(column, value_set=pa.array(_values(condition)).cast(column.type))
+        met = pc.is_in(column, value_set=_among(condition, column.type))
     return pc.fill_null(met, False)
 
 
