@@ -7,9 +7,9 @@ LOCK ?= envs/requirements.lock
 SETUP := .venv/.installed-$(basename $(notdir $(LOCK)))
 HARNESS := .venv-harness/.installed
 
-.PHONY: help setup demo test lint bench stress docs lock clean
+.PHONY: help setup demo test lint bench stress docs lock clean cluster-packages
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 setup: $(SETUP)  ## .venv from the lock, every file checked against its hash
 $(SETUP): $(LOCK) envs/uv.lock
@@ -50,11 +50,16 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 -
 docs: $(SETUP)  ## rewrite docs/datasets.md from the cards
 	$(BIN)/python -m workflow_scripts.write_datasets_page --out docs/datasets.md
 
-lock: $(SETUP)  ## rewrite the locks from pyproject.toml
-	$(COMPILE) pyproject.toml --group dev --group download --group learning --group live --group storage --group text -o envs/requirements.lock
+lock: $(SETUP)  ## rewrite the locks from pyproject.toml, and from them the container recipes and conda files
+	$(COMPILE) pyproject.toml --group dev --group download --group learning --group live --group storage --group cluster --group text -o envs/requirements.lock
 	$(COMPILE) pyproject.toml --group dev --group text -c envs/requirements.lock -o envs/lean.lock
 	$(COMPILE) envs/harness.in -o envs/harness.lock
 	$(COMPILE) envs/uv.in -o envs/uv.lock
+	$(BIN)/python -m workflow_scripts.write_environments --envs envs
+
+cluster-packages:  ## Slurm and munge from Debian, for the tests on a real Slurm (as root)
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurmctld slurmd slurm-client munge
 
 clean:  ## the demo and the environment; never results/
 	rm -rf demo .venv .venv-harness

@@ -75,6 +75,7 @@ checkpoint plan_chunks:
         chunks=directory("<results>/datasets/{dataset}/chunks"),
     log:
         "<logs>/plan_chunks/{dataset}.log",
+    localrule: True  # shorter than a job's start
     threads: 1
     resources:
         mem_mb=memory(1),
@@ -96,6 +97,7 @@ rule check:
         quarantine=expand("<results>/datasets/{dataset}/quarantine/index_cases.parquet", dataset=DATASETS),
     log:
         "<logs>/check_datasets.log",
+    localrule: True  # it prints to who asked
     params:
         spec=spec("check"),
     message:

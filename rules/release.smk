@@ -75,6 +75,7 @@ rule verify:
         inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
     log:
         "<logs>/verify_release.log",
+    localrule: True  # it prints to who asked
     params:
         spec=spec("write_lock"),
         release=config["verify"] or "",

@@ -117,6 +117,7 @@ rule write_citations:
         bibtex="<results>/report/CITATIONS.bib",
     log:
         "<logs>/write_citations.log",
+    localrule: True  # shorter than a job's start
     threads: 1
     resources:
         mem_mb=memory(1),
@@ -142,6 +143,7 @@ rule record_provenance:
         provenance="<results>/report/provenance.json",
     log:
         "<logs>/record_provenance.log",
+    localrule: True  # shorter than a job's start
     threads: 1
     resources:
         mem_mb=memory(1),
