@@ -17,7 +17,7 @@ rule write_lock:
     """Write with what another holder of the data proves that they have rebuilt the same scenarios."""
     input:
         scenarios="<results>/scenarios/scenarios.json",
-        table="<results>/scenarios/scenarios.parquet",
+        table=indexed("<results>/scenarios/scenarios.parquet"),
         images="<results>/scenarios/images",
     output:
         lock="<results>/scenarios/casebook.lock.json",

@@ -78,7 +78,7 @@ rule write_exports:
     """Write the scenarios as the reader's programs and evaluation harnesses read them."""
     input:
         scenarios="<results>/scenarios/scenarios.json",
-        table="<results>/scenarios/scenarios.parquet",
+        table=indexed("<results>/scenarios/scenarios.parquet"),
         images="<results>/scenarios/images",
     output:
         exports=directory("<results>/scenarios/exports"),

@@ -75,7 +75,7 @@ def test_a_new_option_of_the_model_trains_anew_and_touches_nothing_before(learnt
     text = (lab.place / "mine.yaml").read_text()
     (lab.place / "mine.yaml").write_text(text.replace("epochs: 2", "epochs: 1"))
     ran = lab.ran()
-    assert set(ran) == LEARNING - {"split_cases"} | {"write_report", "record_provenance"}
+    assert set(ran) == LEARNING - {"split_cases"} | {"write_lock", "write_report", "record_provenance"}
 
 
 def test_a_model_of_ones_own_predicts_everything_and_trains_nothing(learnt: Lab, lab: Lab) -> None:

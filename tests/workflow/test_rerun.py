@@ -12,7 +12,14 @@ from tests.workflow.conftest import Lab
 
 LOOKING_AGAIN = Counter(index_cases=1, plan_chunks=1)
 GATHERED = Counter(
-    match_scenarios=1, grade_nodules=1, write_scenarios=1, write_report=1, write_citations=1, record_provenance=1
+    match_scenarios=1,
+    grade_nodules=1,
+    write_scenarios=1,
+    write_exports=1,
+    write_lock=1,
+    write_report=1,
+    write_citations=1,
+    record_provenance=1,
 )
 AFTER = ("write_scenarios", "write_exports", "write_lock", "write_report", "record_provenance")
 ONE_CHUNK = Counter(extract_frames=1, preprocess_frames=1)
