@@ -27,9 +27,9 @@ from workflow_scripts.release.terms import cards_of, free_models, may_pass, publ
 from workflow_scripts.tables import scenarios
 from workflow_scripts.tables.table import read_rows
 
-SHOWN = 10  # findings that the error names
+FINDINGS_NAMED = 10  # findings that the error names
 TEMPLATES = "templates/templates.yaml"
-OPTIONS = ("frames", "outlines", "window", "modality", "body_part")  # of a data set: what scenarios rest on
+OF_DATASET = ("frames", "outlines", "window", "modality", "body_part")  # of a data set: what scenarios rest on
 README, TERMS = "README.md.j2", "TERMS.md.j2"
 
 
@@ -114,7 +114,7 @@ def _sets(datasets: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         before = sum(each["kind"] == kind for each in sets.values())
         options = {
             name: json.dumps(own[name], ensure_ascii=False)
-            for name in OPTIONS
+            for name in OF_DATASET
             if name in own and own[name] is not None and own[name] != default.get(name)
         }
         sets[f"{kind}-{before + 1}" if before else kind] = {"kind": kind, "options": options}
@@ -190,7 +190,7 @@ def main(argv: list[str] | None = None) -> None:
         build_release(args.results, args.lock, args.kinds, beside)
         findings = inspect_release(beside, what_is_known(args.results, args.kinds, read_lock(args.lock)))
         if findings:
-            shown = "".join(f"\n  {finding}" for finding in findings[:SHOWN])
+            shown = "".join(f"\n  {finding}" for finding in findings[:FINDINGS_NAMED])
             raise command.Refusal(f"{args.release}: not written: {len(findings)} findings in it:{shown}")
         shutil.rmtree(args.release, ignore_errors=True)
         beside.replace(args.release)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 LIMIT = 1 << 28  # bytes: what opens to more is not opened
-FEW = 64  # numbers: an array of more can be a picture
+CAN_BE_A_PICTURE = 64  # numbers: an array of more can be a picture
 
 # What is inside: its name and its bytes, a text, or a structure; or, under "", a fault in words.
 Part = tuple[str, bytes | str | list[Any]]
@@ -177,7 +177,7 @@ def _array(name: str, values: np.ndarray) -> Iterator[Part]:
     elif values.dtype.names:
         for field in values.dtype.names:
             yield from _array(f"{name}.{field}", np.asarray(values[field]))
-    elif values.size >= FEW:
+    elif values.size >= CAN_BE_A_PICTURE:
         yield "", f"{name}: an array of {' x '.join(map(str, values.shape))} numbers, which can be a picture"
     else:
         yield name, str(values.tolist())

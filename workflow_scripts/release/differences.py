@@ -36,7 +36,7 @@ CHOOSES = (
     *("code ingest.index_cases", "code preprocess.preprocess_frames", "code scenarios.", "code tirads.grade_nodules"),
     *("code that reads ", "card of ", "version text", *OPTIONS),
 )
-SHOWN = 40  # characters: longer values are named and not shown
+LONGEST = 40  # characters: longer values are named and not shown
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, str]:
@@ -89,5 +89,5 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _in_words(name: str, there: str, here: str) -> str:
-    hidden = name.startswith(("code ", "card ")) or max(len(there), len(here)) > SHOWN
+    hidden = name.startswith(("code ", "card ")) or max(len(there), len(here)) > LONGEST
     return name if hidden else f"{name}: {there} there, {here} here"

@@ -23,7 +23,7 @@ from workflow_scripts.release.pixels import PNG, find_pictures, png_fault
 from workflow_scripts.release.texts import CONTROL, Reader
 
 DEEP = 8  # so many containers, one inside the other, are opened
-SHOWN = 20  # findings of one file
+OF_ONE_FILE = 20  # findings of one file
 TEXTS = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]{6,}")
 PRINTABLE = re.compile(r"[\t\n\r\x20-\x7e\u00a0-\ud7ff]")
 
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
 
 
 def inspect_release(release: Path, known: Known) -> list[Finding]:
-    """Return what in a folder must not leave, file by file, `SHOWN` of each; an empty list where nothing is found."""
+    """Return what in a folder must not leave, file by file, `OF_ONE_FILE` of each; empty where nothing is found."""
     reader, findings = Reader(known), list[Finding]()
     for path in sorted(release.rglob("*")):
         name = path.relative_to(release).as_posix()
@@ -52,7 +52,7 @@ def inspect_release(release: Path, known: Known) -> list[Finding]:
             found.append(Finding(name, "the file", "a link or a device, which holds nothing of its own"))
         elif path.is_file():
             found += [Finding(name, where, what) for where, what in _look(path.read_bytes(), name, "", reader, DEEP)]
-        findings += list(dict.fromkeys(found))[:SHOWN]
+        findings += list(dict.fromkeys(found))[:OF_ONE_FILE]
     return findings
 
 

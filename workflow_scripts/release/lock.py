@@ -27,7 +27,7 @@ REBUILD = "delete the folder and run again"
 # Of the configuration, what leaves the building: no data set, and nothing that names a folder, a file or a host.
 CONFIGURATION = ("frames", "gates", "grades", "learn", "limit", "model", "preprocess", "quality", "scenarios", "split")
 PATHS = ("encoder_weights", "given", "templates", "update", "weights")
-OPTIONS = ("modality", "body_part")  # of a data set's own: neither its table's name nor those of its columns
+OWN_OPTIONS = ("modality", "body_part")  # of a data set's own: neither its table's name nor those of its columns
 
 
 def lock_scenario(row: Mapping[str, Any], kind: str, entry: Mapping[str, Any], picture: np.ndarray) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def describe_run(spec: Mapping[str, Any]) -> dict[str, Any]:
     state = git_state(ROOT)
     datasets = [
         {name: value for name, value in own.items() if name != "options"}
-        | {name: own["options"][name] for name in OPTIONS if name in own["options"]}
+        | {name: own["options"][name] for name in OWN_OPTIONS if name in own["options"]}
         | {"card": card_version(own["kind"]), "code": code_version(module_name(own["kind"]))}
         for own in spec["datasets"].values()
     ]

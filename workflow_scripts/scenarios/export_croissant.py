@@ -98,8 +98,8 @@ def _field(field: pa.Field) -> dict[str, Any]:
 def _responsible_use(sources: Sequence[dict[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
     personal = [
         "Health data of persons: pictures, findings and, where the labels have them, age and sex.",
-        "Names, dates, identifiers and names of source files are left out; text inside the imaged field is looked for"
-        " only where the user asked for it.",
+        "Names, dates, identifiers and names of source files are left out; a picture with suspected words is refused,"
+        " unless the user asked that nobody look for them.",
     ]
     cited = "; ".join(f"{source['title']} ({source['doi'] or 'no DOI'})" for source in sources) or "none"
     return {

@@ -169,10 +169,10 @@ def why_refused(
     if "cannot" in template:
         return f"cannot be filled: {template['cannot']['reason']}"
     if match["eligible"]:
+        fit = f"{match['eligible']} cases of {match['patients']} patients fit by label, {match['candidates']} tried"
         ends = [f"{filled} taken by this template"] if filled else []
         ends += [_tally(passed)] if passed else []
-        fit = f"{match['eligible']} cases of {match['patients']} patients fit by label, {match['candidates']} tried"
-        return f"too few cases: {fit}, {template['count']} asked for; {'; '.join(ends)}"
+        return "; ".join([f"too few cases: {fit}, {template['count']} asked for", *ends])
     cards = [f"the card of {name} says: {datasets[name].card.truths}" for name in match["datasets"]]
     return "; ".join([f"no case fits by label: {match['unfit']}", *cards])
 
