@@ -46,7 +46,7 @@ from tests.unit.release_tables import (
     UID,
     write_results,
 )
-from workflow_scripts.imaging.stills import encode_png
+from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.provenance import canonical_json
 from workflow_scripts.release.build_release import main as build
 from workflow_scripts.release.inspect_release import Finding, inspect_release
@@ -57,6 +57,19 @@ Plant = Callable[[Path], object]
 FREE_PICTURE = "data/drawn-by-casebook-s-demo/images/scenario_201.png"
 IDENTIFIER, PICTURE, DATE = "case|group|study|path|file|source|name", "picture", "date"
 VALUE, ENCODED, FORMAT = "value|as it is written|text of a scenario", "encoded", "not of a format"
+
+
+def paste(pixels: np.ndarray, patch: np.ndarray) -> np.ndarray:
+    pixels[: patch.shape[0], : patch.shape[1]] = patch[..., None]
+    return pixels
+
+
+def figure(change: Callable[[np.ndarray], np.ndarray]) -> Plant:
+    def plant(release: Path) -> None:
+        path = release / "figures" / "risk_coverage.png"
+        path.write_bytes(encode_png(change(decode_picture(path.read_bytes()))))
+
+    return plant
 
 
 def coded(suffix: str, pixels: np.ndarray = RESTRICTED) -> bytes:
@@ -214,6 +227,9 @@ PLANTS: dict[str, tuple[Plant, str]] = {
     "a DICOM without its preamble": (file("a.bin", dicom()[132:]), PICTURE),
     "a NIfTI": (file("a.nii", nifti()), PICTURE),
     "bare pixels": (file("a.raw", RESTRICTED.tobytes()), FORMAT),
+    "a thumbnail in a corner of a figure": (figure(lambda pixels: paste(pixels, RESTRICTED[:16, :16])), PICTURE),
+    "a picture in a figure's lowest bits": (figure(lambda pixels: paste(pixels, pixels[:64, :80, 0] ^ 1)), PICTURE),
+    "another picture under a figure's name": (figure(lambda _: RESTRICTED), PICTURE),
     "another picture under an allowed name": (file(FREE_PICTURE, coded(".png")), PICTURE),
     "a picture behind the end of a text": (file("log.txt", b"All went well.\n" + coded(".jpg")), PICTURE),
     "a picture behind an allowed one": (file(FREE_PICTURE, encode_png(FREE) + coded(".jpg")), "JPEG"),

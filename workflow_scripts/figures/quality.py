@@ -29,7 +29,7 @@ def evaluation(run: Run) -> Row:
         When no estimate was fitted, or none could be evaluated.
     """
     found: Row | None = run.part("quality", "no estimate of quality was fitted")["evaluation"]
-    if not found or not found["points"]:
+    if not found or not found["risk_coverage"]:
         raise Missing("no estimate of quality could be held against a Dice")
     return found
 

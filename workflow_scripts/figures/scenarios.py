@@ -21,9 +21,10 @@ def draw_shares(axes: Axes, rows: Sequence[Row]) -> None:
     for place, row in enumerate(rows):
         axes.barh(place, 1, 0.72, color="#EFEFEF")
         axes.barh(place, row["filled"] / row["asked"], 0.72, **KINDS[row["kind"]])
+    told = all(row["eligible"] is not None for row in rows)  # a release does not tell how many cases fit
     table = [
-        ("filled/asked", "eligible"),
-        *((f"{row['filled']:,}/{row['asked']:,}", f"{row['eligible']:,}") for row in rows),
+        ("filled/asked", "eligible" if told else ""),
+        *((f"{row['filled']:,}/{row['asked']:,}", f"{row['eligible']:,}" if told else "") for row in rows),
     ]
     for place, cells in enumerate(table, start=-1):
         for at, cell in zip(ENDS, cells, strict=True):
@@ -40,7 +41,7 @@ def draw_scenario_coverage(run: Run) -> Plate:
     templates = run.part("scenarios", "no scenarios").get("templates")
     if not templates:
         raise Missing("no template was matched with cases")
-    rows: list[Row] = [{name: each[name] for name in KEPT} for each in templates]
+    rows: list[Row] = [{name: each.get(name) for name in KEPT} for each in templates]
     asked, filled = (sum(row[name] for row in rows) for name in ("asked", "filled"))
     n = f"n = {count(len(rows), 'template')}, {filled:,} of {count(asked, 'scenario')} filled"
     across = 2 if len(rows) > LONG else 1

@@ -16,9 +16,11 @@ import yaml
 from workflow_scripts import command
 from workflow_scripts.collections.collection import Card
 from workflow_scripts.configuration import card_of as options_of
+from workflow_scripts.imaging.stills import encode_png
 from workflow_scripts.provenance import ROOT
 from workflow_scripts.release.crate import describe_crate
 from workflow_scripts.release.croissant import describe_release
+from workflow_scripts.release.figures import draw_released
 from workflow_scripts.release.inspect_release import inspect_release
 from workflow_scripts.release.known import FEW, what_is_known
 from workflow_scripts.release.lock import NAME, read_lock
@@ -59,6 +61,8 @@ def build_release(results: Path, lock: Path, kinds: Mapping[str, str], release: 
     _write(release / "TERMS.md", _fill(TERMS, cards=used))
     for name, figures in figures_that_may_leave(results / "review", names).items():
         _write(release / "metrics" / name, _json(figures))
+    for name, figure in draw_released(release).items():
+        _made(release / "figures" / f"{name}.png").write_bytes(encode_png(figure))
     for path in free_models(results / "model", cards):
         folder = release / "models" / path.parent.name
         shutil.copyfile(path.with_suffix(".safetensors"), _made(folder / path.with_suffix(".safetensors").name))
@@ -75,6 +79,7 @@ def build_release(results: Path, lock: Path, kinds: Mapping[str, str], release: 
         restricted=not all(map(may_pass, used)),
         few=FEW,
         metrics=(release / "metrics").is_dir(),
+        figures=(release / "figures").is_dir(),
         folders=sorted(path.name for path in (release / "data").glob("*")),
         models=sorted(path.name for path in (release / "models").glob("*")),
         sets=_sets(locked["run"]["datasets"]),

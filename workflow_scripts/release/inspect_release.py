@@ -2,12 +2,13 @@
 
 A line for each finding: file, where, what; none of them repeats what was found. Ends with 1 where there is one. A
 release holds text, PNG and weights alone; all else is refused, and opened to say what is in it. What may pass has to be
-known: pictures by the hash of their pixels, weights by that of their file. docs/releasing.md says what this finds, and
-what it cannot find.
+known: pictures by the hash of their pixels, weights by that of their file; figures are drawn again from the numbers
+beside them. docs/releasing.md says what this finds, and what it cannot find.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from workflow_scripts.imaging.stills import UnreadablePicture, decode_picture
 from workflow_scripts.provenance import pixel_sha256, sha256
 from workflow_scripts.release.containers import kind_of, parts
 from workflow_scripts.release.encoded import decoded, views
+from workflow_scripts.release.figures import draw_released
 from workflow_scripts.release.known import Known, what_is_known
 from workflow_scripts.release.lock import read_lock
 from workflow_scripts.release.phrases import plain
@@ -42,7 +44,7 @@ class Finding(NamedTuple):
 
 def inspect_release(release: Path, known: Known) -> list[Finding]:
     """Return what in a folder must not leave, file by file, `OF_ONE_FILE` of each; empty where nothing is found."""
-    reader, findings = Reader(known), list[Finding]()
+    reader, findings = Reader(replace(known, pictures=known.pictures | _figures(release))), list[Finding]()
     for path in sorted(release.rglob("*")):
         name = path.relative_to(release).as_posix()
         found: list[Finding] = [Finding(name, "the name", what) for _, what in reader.look(name, "")]
@@ -54,6 +56,14 @@ def inspect_release(release: Path, known: Known) -> list[Finding]:
             found += [Finding(name, where, what) for where, what in _look(path.read_bytes(), name, "", reader, DEEP)]
         findings += list(dict.fromkeys(found))[:OF_ONE_FILE]
     return findings
+
+
+def _figures(release: Path) -> set[str]:
+    """Return the hashes of the figures that the rest of the release gives; none where it cannot be read."""
+    try:
+        return {pixel_sha256(pixels) for pixels in draw_released(release).values()}
+    except (command.Refusal, ValueError, KeyError, TypeError, AttributeError):
+        return set()
 
 
 def _look(data: bytes, name: str, above: str, reader: Reader, deep: int) -> Iterator[tuple[str, str]]:
