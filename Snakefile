@@ -50,7 +50,6 @@ rule all:
     default_target: True
     input:
         COPIES,
-        "<results>/scenarios/exports",
         "<results>/scenarios/casebook.lock.json",
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",

@@ -60,12 +60,19 @@ SCORED = {
 OWN_SCORED = {"model": MODEL, "models": {MODEL: FOLDS}, "datasets": {name: [MODEL] for name in LEARNT}}
 MODELLED = bool(config["learn"] and LEARNT)  # a model predicts: its masks can be measured, estimated, graded
 COMMANDS = set()  # every command that a rule runs
-RESULTS = workflow.pathvars.apply("<results>")
-refuse_tracked(Path(RESULTS), sorted(set(KINDS.values())))
+LOCAL = workflow.pathvars.apply("<results>")
+refuse_tracked(Path(LOCAL), sorted(set(KINDS.values())))
+# Where commands find the results: with results in a bucket (--default-storage-provider), where Snakemake puts its copies.
+BUCKET = workflow.storage_registry.default_storage_provider
+RESULTS = (
+    os.path.abspath(BUCKET.object(f"{workflow.storage_settings.default_storage_prefix.rstrip('/')}/{LOCAL}").local_path())
+    if BUCKET
+    else LOCAL
+)
 # A data set in a bucket is read from its copy on this machine.
 SOURCES = {name: options["root"] for name, options in DATASETS.items() if "://" in options["root"]}
 for name in SOURCES:
-    DATASETS[name]["root"] = f"{RESULTS}/cache/sources/{name}"
+    DATASETS[name]["root"] = f"{LOCAL}/cache/sources/{name}"
     if not Path(DATASETS[name]["root"]).is_dir():  # the copy was deleted
         Path(f"{DATASETS[name]['root']}.fetched").unlink(missing_ok=True)
 COPIES = [f"{DATASETS[name]['root']}.fetched" for name in SOURCES]  # targets: without one, its copy is made anew
@@ -215,9 +222,12 @@ def cards(wildcards):
     return canonical_json({name: card_version(KINDS[name]) for name in names})
 
 
-def plan(dataset):
-    """The folder with the chunks of a data set; waits for the checkpoint."""
-    return Path(checkpoints.plan_chunks.get(dataset=dataset).output.chunks)
+def planned(dataset):
+    """The chunks of a data set; waits for the checkpoint."""
+    chunks = checkpoints.plan_chunks.get(dataset=dataset).output.chunks
+    if BUCKET:  # a job takes its copies away
+        chunks.flags["storage_object"].retrieve_object()
+    return sorted(path.stem for path in Path(chunks).glob("*.parquet"))
 
 
 def indexed(pattern, datasets=list(DATASETS), model=None):
@@ -232,7 +242,7 @@ def indexed(pattern, datasets=list(DATASETS), model=None):
     def behind_the_plan(wildcards):
         found = []
         for dataset in [wildcards.dataset] if "dataset" in wildcards.keys() else datasets:
-            chunks = sorted(path.stem for path in plan(dataset).glob("*.parquet"))
+            chunks = planned(dataset)
             for chunk in chunks if "{chunk}" in pattern else [None]:
                 for name, fold in PREDICTED[dataset] if "{model}" in pattern else [(None, None)]:
                     if model in (None, name):
@@ -264,7 +274,7 @@ def say_where_to_look():
 
 def say_what_to_do():
     """Say once more, below all that Snakemake prints, what each command said that refused; it is the end of its log."""
-    for path in Path(RESULTS, "logs").rglob("*.log"):
+    for path in Path(LOCAL, "logs").rglob("*.log"):
         if path.stat().st_mtime >= STARTED:
             text = "\n" + path.read_text(encoding="utf-8", errors="replace")
             _, refused, why = text.partition("\ncasebook: ")

@@ -32,4 +32,4 @@ rule extract_frames:
     shell:
         "python -m workflow_scripts.frames.extract_frames"
         " --chunk {input.chunk:q} --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q}"
-        " --cache {RESULTS:q}/cache --frames {output.frames:q} --quarantine {output.quarantine:q} &> {log:q}"
+        " --cache {LOCAL:q}/cache --frames {output.frames:q} --quarantine {output.quarantine:q} &> {log:q}"

@@ -29,7 +29,7 @@ rule fetch_source:
         "Fetching {wildcards.dataset}"
     shell:
         "python -m workflow_scripts.ingest.fetch_source"
-        " --url {params.url:q} --folder {RESULTS:q}/cache/sources/{wildcards.dataset} --fetched {output.fetched:q}"
+        " --url {params.url:q} --folder {LOCAL:q}/cache/sources/{wildcards.dataset} --fetched {output.fetched:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -60,7 +60,7 @@ rule index_cases:
         "Indexing {wildcards.dataset}"
     shell:
         "python -m workflow_scripts.ingest.index_cases"
-        " --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q} --cache {RESULTS:q}/cache"
+        " --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q} --cache {LOCAL:q}/cache"
         " --cases {output.cases:q} --quarantine {output.quarantine:q} --notice {output.notice:q} &> {log:q}"
 
 

@@ -19,7 +19,7 @@ rule measure_nodules:
         frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
         inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
         masks=lambda wildcards: [
-            f"{RESULTS}/datasets/{wildcards.dataset}/masks/{model}/{fold}/{wildcards.chunk}.parquet"
+            f"<results>/datasets/{wildcards.dataset}/masks/{model}/{fold}/{wildcards.chunk}.parquet"
             for model, fold in PREDICTED[wildcards.dataset]
         ],
     output:
@@ -94,7 +94,7 @@ rule write_features:
         "Writing the feature database"
     shell:
         "python -m workflow_scripts.features.write_features"
-        " --datasets {RESULTS:q}/datasets --cache {RESULTS:q}/cache --spec {params.spec:q}"
+        " --datasets {RESULTS:q}/datasets --cache {LOCAL:q}/cache --spec {params.spec:q}"
         " --features {output.features:q} &> {log:q}"
 
 

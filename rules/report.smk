@@ -31,9 +31,11 @@ rule write_report:
     input:
         scenarios="<results>/scenarios/scenarios.parquet",
         texts="<results>/scenarios/scenarios.json",
+        matches=indexed("<results>/scenarios/matches.parquet"),
         images="<results>/scenarios/images",
         cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
         found=indexed("<results>/datasets/{dataset}/quarantine/index_cases.parquet"),
+        chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
         frames=indexed("<results>/datasets/{dataset}/frames/{chunk}.parquet"),
         inputs=indexed("<results>/datasets/{dataset}/inputs/{chunk}.parquet"),
         extracted=indexed("<results>/datasets/{dataset}/quarantine/extract_frames/{chunk}.parquet"),
@@ -136,6 +138,7 @@ rule record_provenance:
     """Record versions, lock, configuration, code and content: what the results rest on."""
     input:
         page="<results>/report/index.html",
+        exports=indexed("<results>/scenarios/exports"),
         scenarios="<results>/scenarios/scenarios.json",
         table="<results>/scenarios/scenarios.parquet",
         cases=indexed("<results>/datasets/{dataset}/cases.parquet"),

@@ -65,7 +65,7 @@ rule train_model:
     shell:
         "python -m workflow_scripts.segment.train_model"
         " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --fold {wildcards.fold}"
-        " --spec {params.spec:q} --code {params.code} --state {RESULTS:q}/cache/training"
+        " --spec {params.spec:q} --code {params.code} --state {LOCAL:q}/cache/training"
         " --weights {output.weights:q} --history {output.history:q} --card {output.card:q} 2>&1 | tee {log:q}"
 
 

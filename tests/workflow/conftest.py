@@ -24,6 +24,8 @@ datasets:
   thyroid-cineclip:
     root: data/clips
     n_chunks: 2
+scenarios:
+  text: "off"
 """
 
 
@@ -76,16 +78,18 @@ class Lab:
         return jobs(done.stdout)
 
     def products(self) -> dict[str, bytes]:
-        """Return every file that a user reads or a stage passes on, but for provenance (it names versions and code) and
-        the feature database (its pseudonyms have a key of each run's own).
-        """
-        results = self.place / "results"
-        kept = [
-            path for path in sorted(results.rglob("*")) if path.is_file() and not path.name.startswith(".snakemake")
-        ]
-        names = {path: path.relative_to(results).as_posix() for path in kept}
-        apart = ("logs/", "benchmarks/", "cache/", "features/", "report/provenance.json")
-        return {name: path.read_bytes() for path, name in names.items() if not name.startswith(apart)}
+        """Return every file that a user reads or a stage passes on."""
+        return products(self.place / "results")
+
+
+def products(results: Path) -> dict[str, bytes]:
+    """Return what a run gave, but for provenance (it names versions and code) and the feature database (its pseudonyms
+    have a key of each run's own).
+    """
+    kept = [path for path in sorted(results.rglob("*")) if path.is_file() and not path.name.startswith(".snakemake")]
+    names = {path: path.relative_to(results).as_posix() for path in kept}
+    apart = ("logs/", "benchmarks/", "cache/", "features/", "report/provenance.json")
+    return {name: path.read_bytes() for path, name in names.items() if not name.startswith(apart)}
 
 
 def jobs(output: str) -> Counter[str]:

@@ -77,7 +77,7 @@ def change(path: Path, old: str, new: str) -> None:
             "preprocess: {contrast: stretch}",
             {"preprocess_frames", *AFTER},
         ),
-        ("scenarios: {seed: 5}", {"match_scenarios", *AFTER}),
+        ("  seed: 5  # of scenarios", {"match_scenarios", *AFTER}),
         (
             "frames: middle",
             {"extract_frames", "preprocess_frames", *AFTER},
@@ -93,7 +93,8 @@ def test_an_option_rebuilds_its_stage_and_what_follows(lab: Lab, option: str, re
 def test_reordered_and_commented_configuration_rebuilds_nothing(lab: Lab) -> None:
     (lab.place / "mine.yaml").write_text(
         "# the same, said otherwise\ndatasets:\n  thyroid-cineclip: {n_chunks: 2, root: data/clips}\n"
-        "  clinic: {root: data/clinic, n_chunks: 3, kind: ddti}\nlimit: null\n"
+        "  clinic: {root: data/clinic, n_chunks: 3, kind: ddti}\n"
+        "scenarios: {text: 'off', seed: 0}\nlimit: null\n"
     )
     assert not lab.ran()
 

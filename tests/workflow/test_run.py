@@ -128,7 +128,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(lab: Lab, finished:
     process = subprocess.Popen(
         fresh(lab).command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not list((lab.place / "results").rglob("frames/*.parquet")):  # in the middle of the chunks
         assert time.monotonic() < deadline
         assert process.poll() is None

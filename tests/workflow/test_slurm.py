@@ -35,7 +35,9 @@ def local(cluster: Cluster, finished: Lab, tmp_path_factory: pytest.TempPathFact
     lab = Lab(tmp_path_factory.mktemp("local") / "lab", dict(cluster.variables))
     shutil.copytree(finished.folder, lab.folder, symlinks=True)
     shutil.rmtree(lab.place / "results")
-    (lab.place / "mine.yaml").write_text("datasets: {clinic: {kind: ddti, root: data/clinic, n_chunks: 2}}")
+    (lab.place / "mine.yaml").write_text(
+        "datasets: {clinic: {kind: ddti, root: data/clinic, n_chunks: 2}}\nscenarios: {text: 'off'}"
+    )
     (lab.place / "partitions.yaml").write_text(PARTITIONS)
     lab.ran()
     return lab

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.servers import ACCOUNT, KEY, Line, azurite_in, free_port, line_to, served
-from tests.workflow.conftest import Lab, jobs
+from tests.workflow.conftest import Lab, jobs, products
 from workflow_scripts.command import Refusal
 from workflow_scripts.download import resume
 from workflow_scripts.ingest.fetch_source import fetch_source, open_source
@@ -173,6 +173,31 @@ def test_a_bucket_gives_what_its_folder_gives(lab: Lab, bucket: S3 | Azure, monk
     written = b"".join(path.read_bytes() for path in lab.place.rglob("*") if path.is_file()) + away.stdout.encode()
     assert SECRET.encode() not in written
     assert KEY.encode() not in written
+
+
+def test_results_in_a_bucket_are_those_of_a_folder(lab: Lab, moto: int, tmp_path: Path) -> None:
+    """Also after the line was cut; and who comes with nothing at hand finds nothing left to do."""
+    before = lab.products()
+    store = S3(moto, f"bucket-{os.urandom(4).hex()}", "")
+    store.client.create_bucket(Bucket=store.name)
+    there = ("--default-storage-provider", "s3", "--default-storage-prefix", f"s3://{store.name}/study")
+    for name in ("results", ".snakemake"):
+        shutil.rmtree(lab.place / name)
+    with line_to(moto) as line:
+        lab.variables.update(store.environment(line.port))
+        line.cuts = [150_000] * 1000
+        assert lab.run(*there).returncode == 1
+        line.cuts = []
+        shutil.rmtree(lab.place / ".snakemake" / "storage")
+        assert lab.ran(*there)
+        shutil.rmtree(lab.place / ".snakemake")
+        assert not lab.ran(*there)
+    for entry in store.client.get_paginator("list_objects_v2").paginate(Bucket=store.name):
+        for found in entry["Contents"]:
+            path = tmp_path / found["Key"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            store.client.download_file(store.name, found["Key"], str(path))
+    assert products(tmp_path / "study" / "results") == before
 
 
 @pytest.fixture
