@@ -77,6 +77,15 @@ class Lab:
         assert done.returncode == 0, done.stdout[-3000:]
         return jobs(done.stdout)
 
+    def planned(self) -> Counter[str]:
+        """Count the jobs of each rule that a run would do, as far as is known before it."""
+        done = self.run("--dry-run")
+        assert done.returncode == 0, done.stdout[-3000:]
+        stats = done.stdout.partition("Job stats:")[2].partition("\ntotal ")[0]
+        found = Counter({rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", stats, re.MULTILINE)})
+        del found["all"]
+        return found
+
     def products(self) -> dict[str, bytes]:
         """Return every file that a user reads or a stage passes on."""
         return products(self.place / "results")

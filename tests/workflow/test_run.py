@@ -108,38 +108,30 @@ def test_results_that_may_not_be_passed_on_are_not_written_where_git_would_track
     assert lab.run("--dry-run").returncode == 0
 
 
-KILLS = 50 if os.environ.get("CASEBOOK_STRESS") else 2
+ROUNDS, KILLS = 10 if os.environ.get("CASEBOOK_STRESS") else 1, 5
 
 
-@pytest.mark.parametrize("kill", range(KILLS))
-def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(lab: Lab, finished: Lab, kill: int) -> None:
-    process = subprocess.Popen(
-        fresh(lab).command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    time.sleep(random.Random(kill).uniform(1, 8))
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    lab.run("--unlock")
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(lab: Lab, finished: Lab, number: int) -> None:
+    """Killed with all its jobs, unlocked, begun again and killed again, each time at a later stage."""
+    chance = random.Random(number)
+    logs = len(list((lab.place / "results" / "logs").rglob("*.log")))
+    fresh(lab)
+    for begun in sorted(chance.sample(range(1, logs), KILLS)):
+        process = subprocess.Popen(
+            lab.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        while len(list((lab.place / "results").glob("logs/**/*.log"))) < begun:
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 1))  # into the job
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert "LockException" in lab.run().stdout
+        assert lab.run("--unlock").returncode == 0
     lab.ran()
     assert lab.products() == finished.products()
-
-
-def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(lab: Lab, finished: Lab) -> None:
-    process = subprocess.Popen(
-        fresh(lab).command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    deadline = time.monotonic() + 200
-    while not list((lab.place / "results").rglob("frames/*.parquet")):  # in the middle of the chunks
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (lab.place / "results" / "report" / "index.html").exists()
-    assert "LockException" in lab.run().stdout
-    assert lab.run("--unlock").returncode == 0
-    lab.ran()
-    assert lab.products() == finished.products()
+    assert not lab.ran()
 
 
 def test_a_job_that_is_killed_leaves_nothing_half_written(lab: Lab, finished: Lab) -> None:
