@@ -1,13 +1,13 @@
 # `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+WORKERS ?= 3
 # LOCK=envs/lean.lock sets up without torch and its CUDA libraries: everything but training and prediction.
 LOCK ?= envs/requirements.lock
 SETUP := .venv/.installed-$(basename $(notdir $(LOCK)))
 HARNESS := .venv-harness/.installed
 
-.PHONY: help setup demo test lint bench stress docs lock clean cluster-packages
+.PHONY: help setup demo test lint bench stress docs lock clean test-packages
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
@@ -47,8 +47,10 @@ stress: $(SETUP)  ## the full count of kills, and of broken copies of every data
 	CASEBOOK_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/workflow/test_run.py tests/unit/test_mutations.py
 
 COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
-docs: $(SETUP)  ## rewrite docs/datasets.md from the cards
+docs: $(SETUP)  ## rewrite the pages that are written from cards, schema, tables and rules; with Graphviz the picture as well
 	$(BIN)/python -m workflow_scripts.write_datasets_page --out docs/datasets.md
+	$(BIN)/python -m workflow_scripts.write_reference --out docs/reference
+	! command -v dot > /dev/null || $(BIN)/python -m workflow_scripts.draw_rulegraph --picture docs/rulegraph.svg
 
 lock: $(SETUP)  ## rewrite the locks from pyproject.toml, and from them the container recipes and conda files
 	$(COMPILE) pyproject.toml --group dev --group download --group learning --group live --group storage --group cluster --group text -o envs/requirements.lock
@@ -57,9 +59,9 @@ lock: $(SETUP)  ## rewrite the locks from pyproject.toml, and from them the cont
 	$(COMPILE) envs/uv.in -o envs/uv.lock
 	$(BIN)/python -m workflow_scripts.write_environments --envs envs
 
-cluster-packages:  ## Slurm and munge from Debian, for the tests on a real Slurm (as root)
+test-packages:  ## Slurm and Chromium from Debian, for the tests on a real cluster and in a real browser (as root)
 	apt-get update -q
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurmctld slurmd slurm-client munge
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurmctld slurmd slurm-client munge chromium
 
 clean:  ## the demo and the environment; never results/
 	rm -rf demo .venv .venv-harness

@@ -20,9 +20,16 @@ sys.path.insert(0, workflow.basedir)
 configfile: os.path.join(workflow.basedir, "config", "config.yaml")
 
 
+# Used with `--sdm apptainer` alone; envs/casebook.def builds it (docs/environments.md).
+container: os.path.join(workflow.basedir, "envs", "casebook.sif")
+
+
 pathvars:
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
+
+
+report: os.path.join(workflow.basedir, "report", "workflow.rst")
 
 
 wildcard_constraints:

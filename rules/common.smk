@@ -1,5 +1,5 @@
 """
-What every rule shares: the checked configuration, the parameters and the code that a result rests on, and the way to
+What all rules share: the checked configuration, the parameters and the code that a result rests on, and the way to
 inputs behind the checkpoint. No rules.
 
 REQUIRED INPUTS:
@@ -65,7 +65,9 @@ refuse_tracked(Path(LOCAL), sorted(set(KINDS.values())))
 # Where commands find the results: with results in a bucket (--default-storage-provider), where Snakemake puts its copies.
 BUCKET = workflow.storage_registry.default_storage_provider
 RESULTS = (
-    os.path.abspath(BUCKET.object(f"{workflow.storage_settings.default_storage_prefix.rstrip('/')}/{LOCAL}").local_path())
+    os.path.abspath(
+        BUCKET.object(f"{workflow.storage_settings.default_storage_prefix.rstrip('/')}/{LOCAL}").local_path()
+    )
     if BUCKET
     else LOCAL
 )
@@ -184,6 +186,11 @@ def spec(rule):
     return parameters
 
 
+def where(things):
+    """Return a params function that says where things lie: as it asks for the input, Snakemake does not compare it."""
+    return lambda wildcards, input: things
+
+
 def code(module, reads_collection=False):
     """Return a params function: the code of a command, and of the module that is found by its data set's kind."""
 
@@ -276,7 +283,7 @@ def say_what_to_do():
     """Say once more, below all that Snakemake prints, what each command said that refused; it is the end of its log."""
     for path in Path(LOCAL, "logs").rglob("*.log"):
         if path.stat().st_mtime >= STARTED:
-            text = "\n" + path.read_text(encoding="utf-8", errors="replace")
-            _, refused, why = text.partition("\ncasebook: ")
+            said = path.read_text(encoding="utf-8", errors="replace")
+            _, refused, why = f"\n{said}".partition("\ncasebook: ")
             print(refused + why.rstrip(), end="", file=sys.stderr)
     print(file=sys.stderr)

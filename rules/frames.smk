@@ -25,11 +25,13 @@ rule extract_frames:
     resources:
         mem_mb=memory(1.5),  # a block of an HDF5 as deep as its chunks, pictures and masks
     params:
+        local=where(LOCAL),
+        roots=where(ROOTS),
         spec=spec("extract_frames"),
         code=code("frames.extract_frames", reads_collection=True),
     message:
         "Extracting frames of {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:
         "python -m workflow_scripts.frames.extract_frames"
-        " --chunk {input.chunk:q} --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q}"
-        " --cache {LOCAL:q}/cache --frames {output.frames:q} --quarantine {output.quarantine:q} &> {log:q}"
+        " --chunk {input.chunk:q} --roots {params.roots:q} --dataset {wildcards.dataset} --spec {params.spec:q}"
+        " --cache {params.local:q}/cache --frames {output.frames:q} --quarantine {output.quarantine:q} &> {log:q}"

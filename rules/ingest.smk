@@ -22,6 +22,7 @@ rule fetch_source:
     resources:
         mem_mb=memory(1),
     params:
+        local=where(LOCAL),
         url=lambda wildcards: SOURCES[wildcards.dataset],
         code=code("ingest.fetch_source"),
         source=source,
@@ -29,7 +30,7 @@ rule fetch_source:
         "Fetching {wildcards.dataset}"
     shell:
         "python -m workflow_scripts.ingest.fetch_source"
-        " --url {params.url:q} --folder {LOCAL:q}/cache/sources/{wildcards.dataset} --fetched {output.fetched:q}"
+        " --url {params.url:q} --folder {params.local:q}/cache/sources/{wildcards.dataset} --fetched {output.fetched:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -50,6 +51,8 @@ rule index_cases:
     resources:
         mem_mb=memory(1),
     params:
+        local=where(LOCAL),
+        roots=where(ROOTS),
         spec=spec("index_cases"),
         code=code("ingest.index_cases", reads_collection=True),
         cards=cards,
@@ -60,7 +63,7 @@ rule index_cases:
         "Indexing {wildcards.dataset}"
     shell:
         "python -m workflow_scripts.ingest.index_cases"
-        " --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q} --cache {LOCAL:q}/cache"
+        " --roots {params.roots:q} --dataset {wildcards.dataset} --spec {params.spec:q} --cache {params.local:q}/cache"
         " --cases {output.cases:q} --quarantine {output.quarantine:q} --notice {output.notice:q} &> {log:q}"
 
 
@@ -99,9 +102,11 @@ rule check:
         "<logs>/check_datasets.log",
     localrule: True  # it prints to who asked
     params:
+        results=where(RESULTS),
+        roots=where(ROOTS),
         spec=spec("check"),
     message:
         "What was found"
     shell:
         "python -m workflow_scripts.ingest.check_datasets"
-        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --spec {params.spec:q} 2>&1 | tee {log:q}"
+        " --datasets {params.results:q}/datasets --roots {params.roots:q} --spec {params.spec:q} 2>&1 | tee {log:q}"

@@ -40,13 +40,14 @@ rule score_masks:
     resources:
         mem_mb=memory(1),
     params:
+        roots=where(ROOTS),
         code=code("metrics.score_masks"),
     message:
         "Scoring {wildcards.model} on {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:
         "python -m workflow_scripts.metrics.score_masks"
         " --frames {input.frames:q} --chunk {input.chunk:q} --inputs {input.inputs:q} --masks {input.masks:q}"
-        " --folds {input.folds:q} --dataset {wildcards.dataset} --roots {ROOTS:q} --scores {output.scores:q} &> {log:q}"
+        " --folds {input.folds:q} --dataset {wildcards.dataset} --roots {params.roots:q} --scores {output.scores:q} &> {log:q}"
 
 
 rule summarise_scores:
@@ -55,7 +56,12 @@ rule summarise_scores:
         scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
         chunks=indexed("<results>/datasets/{dataset}/chunks/{chunk}.parquet"),
     output:
-        summary="<results>/review/scores.json",
+        summary=report(
+            "<results>/review/scores.json",
+            caption="../report/scores.rst",
+            category="Quality",
+            labels={"what": "means, intervals, gates and strata"},
+        ),
     log:
         "<logs>/summarise_scores.log",
     benchmark:
@@ -64,13 +70,14 @@ rule summarise_scores:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("summarise_scores"),
         code=code("metrics.summarise_scores"),
     message:
         "Summarising the scores"
     shell:
         "python -m workflow_scripts.metrics.summarise_scores"
-        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --summary {output.summary:q} &> {log:q}"
+        " --datasets {params.results:q}/datasets --spec {params.spec:q} --summary {output.summary:q} &> {log:q}"
 
 
 rule compare:
@@ -79,7 +86,12 @@ rule compare:
         scores=indexed("<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet"),
     output:
         json="<results>/review/comparison.json",
-        csv="<results>/review/comparison.csv",
+        csv=report(
+            "<results>/review/comparison.csv",
+            caption="../report/comparison.rst",
+            category="Quality",
+            labels={"what": "models side by side"},
+        ),
     log:
         "<logs>/compare.log",
     benchmark:
@@ -88,13 +100,14 @@ rule compare:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("compare"),
         code=code("metrics.compare"),
     message:
         "Comparing what is scored"
     shell:
         "python -m workflow_scripts.metrics.compare"
-        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --json {output.json:q} --csv {output.csv:q}"
+        " --datasets {params.results:q}/datasets --spec {params.spec:q} --json {output.json:q} --csv {output.csv:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -160,13 +173,14 @@ rule fit_quality:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("fit_quality"),
         code=code("metrics.fit_quality"),
     message:
         "Fitting an estimate of quality"
     shell:
         "python -m workflow_scripts.metrics.fit_quality"
-        " --datasets {RESULTS:q}/datasets --spec {params.spec:q}"
+        " --datasets {params.results:q}/datasets --spec {params.spec:q}"
         " --estimator {output.estimator:q} --summary {output.summary:q} &> {log:q}"
 
 
@@ -210,13 +224,14 @@ rule monitor_batches:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("monitor_batches"),
         code=code("metrics.monitor_batches"),
     message:
         "Adding to the table of batches"
     shell:
         "python -m workflow_scripts.metrics.monitor_batches"
-        " --datasets {RESULTS:q}/datasets --weights {input.weights:q} --estimator {input.estimator:q}"
+        " --datasets {params.results:q}/datasets --weights {input.weights:q} --estimator {input.estimator:q}"
         " --spec {params.spec:q} --monitoring {output.monitoring:q} &> {log:q}"
 
 

@@ -32,12 +32,13 @@ rule measure_nodules:
     resources:
         mem_mb=memory(1),
     params:
+        roots=where(ROOTS),
         code=code("tirads.measure_nodules"),
     message:
         "Measuring the nodules of {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:
         "python -m workflow_scripts.tirads.measure_nodules"
-        " --frames {input.frames:q} --inputs {input.inputs:q} --masks {input.masks:q} --roots {ROOTS:q}"
+        " --frames {input.frames:q} --inputs {input.inputs:q} --masks {input.masks:q} --roots {params.roots:q}"
         " --dataset {wildcards.dataset} --nodules {output.nodules:q} &> {log:q}"
 
 
@@ -56,13 +57,14 @@ rule validate_descriptors:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("validate_descriptors"),
         code=code("tirads.validate_descriptors"),
     message:
         "Holding the measured descriptors against the radiologist's"
     shell:
         "python -m workflow_scripts.tirads.validate_descriptors"
-        " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
+        " --datasets {params.results:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
         " --descriptors {output.descriptors:q} &> {log:q}"
 
 
@@ -87,6 +89,8 @@ rule write_features:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
+        local=where(LOCAL),
         spec=spec("write_features"),
         cards=cards,
         code=code("features.write_features"),
@@ -94,7 +98,7 @@ rule write_features:
         "Writing the feature database"
     shell:
         "python -m workflow_scripts.features.write_features"
-        " --datasets {RESULTS:q}/datasets --cache {LOCAL:q}/cache --spec {params.spec:q}"
+        " --datasets {params.results:q}/datasets --cache {params.local:q}/cache --spec {params.spec:q}"
         " --features {output.features:q} &> {log:q}"
 
 
@@ -144,11 +148,12 @@ rule train_grader:
     resources:
         mem_mb=memory(2),
     params:
+        results=where(RESULTS),
         spec=spec("train_grader"),
         code=code("tirads.train_grader"),
     message:
         "Learning grades"
     shell:
         "python -m workflow_scripts.tirads.train_grader"
-        " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
+        " --datasets {params.results:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
         " --figures {output.figures:q} --grades {output.grades:q} &> {log:q}"

@@ -24,11 +24,12 @@ rule preprocess_frames:
     resources:
         mem_mb=memory(1),
     params:
+        roots=where(ROOTS),
         spec=spec("preprocess_frames"),
         code=code("preprocess.preprocess_frames"),
     message:
         "Preprocessing frames of {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:
         "python -m workflow_scripts.preprocess.preprocess_frames"
-        " --frames {input.frames:q} --roots {ROOTS:q} --dataset {wildcards.dataset} --spec {params.spec:q}"
+        " --frames {input.frames:q} --roots {params.roots:q} --dataset {wildcards.dataset} --spec {params.spec:q}"
         " --inputs {output.inputs:q} --quarantine {output.quarantine:q} &> {log:q}"

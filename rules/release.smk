@@ -27,6 +27,8 @@ rule write_lock:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
+        files=where(TEMPLATE_FILES),
         spec=spec("write_lock"),
         templates=templates,
         cards=cards,
@@ -36,7 +38,7 @@ rule write_lock:
         "Writing the lock"
     shell:
         "python -m workflow_scripts.release.write_lock"
-        " --scenarios {RESULTS:q}/scenarios --spec {params.spec:q} --templates {TEMPLATE_FILES:q}"
+        " --scenarios {params.results:q}/scenarios --spec {params.spec:q} --templates {params.files:q}"
         " --lock {output.lock:q} &> {log:q}"
 
 
@@ -52,6 +54,7 @@ rule locate_frames:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("locate_frames"),
         code=code("release.locate_frames"),
         release=config["verify"] or "",
@@ -60,7 +63,7 @@ rule locate_frames:
         "Looking for the release's frames"
     shell:
         "python -m workflow_scripts.release.locate_frames"
-        " --release {params.release:q} --datasets {RESULTS:q}/datasets --spec {params.spec:q}"
+        " --release {params.release:q} --datasets {params.results:q}/datasets --spec {params.spec:q}"
         " --cases {output.cases:q} &> {log:q}"
 
 
@@ -77,15 +80,18 @@ rule verify:
         "<logs>/verify_release.log",
     localrule: True  # it prints to who asked
     params:
+        results=where(RESULTS),
+        roots=where(ROOTS),
+        files=where(TEMPLATE_FILES),
         spec=spec("write_lock"),
         release=config["verify"] or "",
     message:
         "Comparing the scenarios with a release's"
     shell:
         "python -m workflow_scripts.release.verify_release"
-        " --release {params.release:q} --scenarios {RESULTS:q}/scenarios --candidates {input.candidates:q}"
-        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --spec {params.spec:q} --templates {TEMPLATE_FILES:q}"
-        " --report {RESULTS:q}/report/verify.json 2>&1 | tee {log:q}"
+        " --release {params.release:q} --scenarios {params.results:q}/scenarios --candidates {input.candidates:q}"
+        " --datasets {params.results:q}/datasets --roots {params.roots:q} --spec {params.spec:q} --templates {params.files:q}"
+        " --report {params.results:q}/report/verify.json 2>&1 | tee {log:q}"
 
 
 rule build_release:
@@ -119,6 +125,7 @@ rule build_release:
     resources:
         mem_mb=memory(2),
     params:
+        results=where(RESULTS),
         spec=spec("build_release"),
         cards=cards,
         code=code("release.build_release"),
@@ -126,7 +133,7 @@ rule build_release:
         "Building the release, and looking for what may not leave"
     shell:
         "python -m workflow_scripts.release.build_release"
-        " --results {RESULTS:q} --lock {input.lock:q} --kinds {params.spec:q} --release {output.release:q} &> {log:q}"
+        " --results {params.results:q} --lock {input.lock:q} --kinds {params.spec:q} --release {output.release:q} &> {log:q}"
 
 
 rule release:

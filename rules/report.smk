@@ -61,8 +61,18 @@ rule write_report:
         histories=expand("<results>/model/{model}/fold-{fold}.parquet", model=MODEL, fold=TRAINED),
         trained=expand("<results>/model/{model}/fold-{fold}.json", model=MODEL, fold=TRAINED),
     output:
-        page="<results>/report/index.html",
-        summary="<results>/report/summary.json",
+        page=report(
+            "<results>/report/index.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"what": "the whole report"},
+        ),
+        summary=report(
+            "<results>/report/summary.json",
+            caption="../report/summary.rst",
+            category="Report",
+            labels={"what": "every figure of the report"},
+        ),
     log:
         "<logs>/write_report.log",
     benchmark:
@@ -71,6 +81,8 @@ rule write_report:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
+        roots=where(ROOTS),
         spec=spec("write_report"),
         cards=cards,
         code=code("report.write_report"),
@@ -78,8 +90,8 @@ rule write_report:
         "Writing the report"
     shell:
         "python -m workflow_scripts.report.write_report"
-        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --scenarios {input.scenarios:q} --spec {params.spec:q}"
-        " --review {RESULTS:q}/review --models {RESULTS:q}/model"
+        " --datasets {params.results:q}/datasets --roots {params.roots:q} --scenarios {input.scenarios:q} --spec {params.spec:q}"
+        " --review {params.results:q}/review --models {params.results:q}/model"
         " --page {output.page:q} --summary {output.summary:q} &> {log:q}"
 
 
@@ -94,7 +106,13 @@ rule draw_figures:
         nodules=indexed("<results>/datasets/{dataset}/nodules/{chunk}.parquet", MEASURED),
         recipes=[path for path in [f"{RESULTS}/recipes/recipes.csv"] if os.path.isfile(path)],
     output:
-        figures=directory("<results>/figures"),
+        figures=report(
+            directory("<results>/figures"),
+            caption="../report/figures.rst",
+            category="Figures",
+            patterns=["{name}.svg"],
+            labels={"what": "{name}"},
+        ),
     log:
         "<logs>/draw_figures.log",
     benchmark:
@@ -103,11 +121,12 @@ rule draw_figures:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         code=code("figures.draw_figures"),
     message:
         "Drawing the figures"
     shell:
-        "python -m workflow_scripts.figures.draw_figures --results {RESULTS:q} --out {output.figures:q} &> {log:q}"
+        "python -m workflow_scripts.figures.draw_figures --results {params.results:q} --out {output.figures:q} &> {log:q}"
 
 
 rule write_citations:
@@ -115,7 +134,12 @@ rule write_citations:
     input:
         cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
     output:
-        text="<results>/report/CITATIONS.md",
+        text=report(
+            "<results>/report/CITATIONS.md",
+            caption="../report/citations.rst",
+            category="Provenance",
+            labels={"what": "what to cite"},
+        ),
         bibtex="<results>/report/CITATIONS.bib",
     log:
         "<logs>/write_citations.log",
@@ -124,6 +148,7 @@ rule write_citations:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("write_citations"),
         code=code("report.write_citations"),
         cards=cards,
@@ -131,7 +156,7 @@ rule write_citations:
         "Writing the citations"
     shell:
         "python -m workflow_scripts.report.write_citations"
-        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --text {output.text:q} --bibtex {output.bibtex:q} &> {log:q}"
+        " --datasets {params.results:q}/datasets --spec {params.spec:q} --text {output.text:q} --bibtex {output.bibtex:q} &> {log:q}"
 
 
 rule record_provenance:
@@ -143,7 +168,12 @@ rule record_provenance:
         table="<results>/scenarios/scenarios.parquet",
         cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
     output:
-        provenance="<results>/report/provenance.json",
+        provenance=report(
+            "<results>/report/provenance.json",
+            caption="../report/provenance.rst",
+            category="Provenance",
+            labels={"what": "what the results rest on"},
+        ),
     log:
         "<logs>/record_provenance.log",
     localrule: True  # shorter than a job's start
@@ -151,6 +181,7 @@ rule record_provenance:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("record_provenance"),
         code=code("report.record_provenance"),
         cards=cards,
@@ -159,7 +190,7 @@ rule record_provenance:
         "Recording the provenance"
     shell:
         "python -m workflow_scripts.report.record_provenance"
-        " --datasets {RESULTS:q}/datasets --scenarios {input.scenarios:q} --table {input.table:q} --spec {params.spec:q}"
+        " --datasets {params.results:q}/datasets --scenarios {input.scenarios:q} --table {input.table:q} --spec {params.spec:q}"
         " --provenance {output.provenance:q} &> {log:q}"
 
 

@@ -23,6 +23,7 @@ rule match_scenarios:
     resources:
         mem_mb=memory(1),
     params:
+        files=where(TEMPLATE_FILES),
         spec=spec("match_scenarios"),
         templates=templates,
         code=code("scenarios.match_scenarios"),
@@ -30,7 +31,7 @@ rule match_scenarios:
         "Matching cases to scenarios"
     shell:
         "python -m workflow_scripts.scenarios.match_scenarios"
-        " --cases {input.cases:q} --spec {params.spec:q} --templates {TEMPLATE_FILES:q} --candidates {output.candidates:q}"
+        " --cases {input.cases:q} --spec {params.spec:q} --templates {params.files:q} --candidates {output.candidates:q}"
         " --matches {output.matches:q} &> {log:q}"
 
 
@@ -48,7 +49,12 @@ rule write_scenarios:
         existing=config["scenarios"]["update"] or [],
         locked="<results>/scenarios/locked.json" if config["verify"] else [],
     output:
-        scenarios="<results>/scenarios/scenarios.json",
+        scenarios=report(
+            "<results>/scenarios/scenarios.json",
+            caption="../report/scenarios.rst",
+            category="Scenarios",
+            labels={"what": "the scenarios"},
+        ),
         table="<results>/scenarios/scenarios.parquet",
         images=directory("<results>/scenarios/images"),
     log:
@@ -59,6 +65,9 @@ rule write_scenarios:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
+        roots=where(ROOTS),
+        files=where(TEMPLATE_FILES),
         spec=spec("write_scenarios"),
         templates=templates,
         cards=cards,
@@ -67,10 +76,10 @@ rule write_scenarios:
         "Writing scenarios"
     shell:
         "python -m workflow_scripts.scenarios.write_scenarios"
-        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --candidates {input.candidates:q}"
+        " --datasets {params.results:q}/datasets --roots {params.roots:q} --candidates {input.candidates:q}"
         " --matches {input.matches:q}"
         " --update {input.existing:q} --locked {input.locked:q}"
-        " --spec {params.spec:q} --templates {TEMPLATE_FILES:q}"
+        " --spec {params.spec:q} --templates {params.files:q}"
         " --scenarios {output.scenarios:q} --table {output.table:q} --images {output.images:q} &> {log:q}"
 
 

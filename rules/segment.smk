@@ -30,13 +30,14 @@ rule split_cases:
     resources:
         mem_mb=memory(2),
     params:
+        results=where(RESULTS),
         spec=spec("split_cases"),
         code=code("segment.split_cases"),
     message:
         "Splitting by patient"
     shell:
         "python -m workflow_scripts.segment.split_cases"
-        " --datasets {RESULTS:q}/datasets --spec {params.spec:q} --folds {output.folds:q} &> {log:q}"
+        " --datasets {params.results:q}/datasets --spec {params.spec:q} --folds {output.folds:q} &> {log:q}"
 
 
 rule train_model:
@@ -57,6 +58,8 @@ rule train_model:
     resources:
         mem_mb=memory(6),
     params:
+        results=where(RESULTS),
+        local=where(LOCAL),
         spec=spec("train_model"),
         code=code("segment.train_model"),
         cards=cards,
@@ -64,8 +67,8 @@ rule train_model:
         "Training {wildcards.model} without fold {wildcards.fold}"
     shell:
         "python -m workflow_scripts.segment.train_model"
-        " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --fold {wildcards.fold}"
-        " --spec {params.spec:q} --code {params.code} --state {LOCAL:q}/cache/training"
+        " --datasets {params.results:q}/datasets --folds {input.folds:q} --fold {wildcards.fold}"
+        " --spec {params.spec:q} --code {params.code} --state {params.local:q}/cache/training"
         " --weights {output.weights:q} --history {output.history:q} --card {output.card:q} 2>&1 | tee {log:q}"
 
 
@@ -86,13 +89,16 @@ rule export_masks:
     resources:
         mem_mb=memory(4),
     params:
+        results=where(RESULTS),
+        roots=where(ROOTS),
+        model=where(MODEL),
         spec=spec("export_masks"),
         code=code("segment.export_masks"),
     message:
         "Writing the masks for other systems"
     shell:
         "python -m workflow_scripts.segment.export_masks"
-        " --datasets {RESULTS:q}/datasets --roots {ROOTS:q} --model {MODEL:q} --weights {input.weights:q}"
+        " --datasets {params.results:q}/datasets --roots {params.roots:q} --model {params.model:q} --weights {input.weights:q}"
         " --spec {params.spec:q} &> {log:q}"
 
 
@@ -135,14 +141,15 @@ rule export_nnunet:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("export_nnunet"),
         code=code("segment.export_nnunet"),
     message:
         "Writing the split for nnU-Net"
     shell:
         "python -m workflow_scripts.segment.export_nnunet"
-        " --datasets {RESULTS:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
-        " --out {RESULTS:q}/nnunet &> {log:q}"
+        " --datasets {params.results:q}/datasets --folds {input.folds:q} --spec {params.spec:q}"
+        " --out {params.results:q}/nnunet &> {log:q}"
 
 
 rule predict_masks:

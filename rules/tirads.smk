@@ -23,13 +23,14 @@ rule grade_nodules:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         spec=spec("grade_nodules"),
         code=code("tirads.grade_nodules"),
     message:
         "Grading {wildcards.dataset}"
     shell:
         "python -m workflow_scripts.tirads.grade_nodules"
-        " --chunks {RESULTS:q}/datasets/{wildcards.dataset}/chunks --spec {params.spec:q}"
+        " --chunks {params.results:q}/datasets/{wildcards.dataset}/chunks --spec {params.spec:q}"
         " --grades {output.grades:q} --quarantine {output.quarantine:q} &> {log:q}"
 
 
@@ -46,9 +47,10 @@ rule compare_advice:
     resources:
         mem_mb=memory(1),
     params:
+        results=where(RESULTS),
         code=code("tirads.compare_advice"),
     message:
         "Comparing advice and conclusions of {wildcards.dataset}"
     shell:
         "python -m workflow_scripts.tirads.compare_advice"
-        " --chunks {RESULTS:q}/datasets/{wildcards.dataset}/chunks --grades {input.grades:q} --advice {output.advice:q} &> {log:q}"
+        " --chunks {params.results:q}/datasets/{wildcards.dataset}/chunks --grades {input.grades:q} --advice {output.advice:q} &> {log:q}"

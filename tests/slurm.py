@@ -109,7 +109,7 @@ def slurm_in(folder: Path) -> Iterator[Cluster]:
     """Run a Slurm until the end of the block; skip the test where there is none."""
     missing = [name for name in PROGRAMS if not shutil.which(name, path=PATH)]
     if missing:
-        pytest.skip(f"no Slurm: {', '.join(missing)} not found; `make cluster-packages` installs it (Debian, as root)")
+        pytest.skip(f"no Slurm: {', '.join(missing)} not found; `make test-packages` installs it (Debian, as root)")
     if os.geteuid():
         pytest.skip("only root can start a Slurm")
     cluster = Cluster(folder)

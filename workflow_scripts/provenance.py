@@ -109,7 +109,7 @@ def _local_imports(path: Path) -> Iterator[Path]:
             isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[\w.-]{1,60}", node.value)
         ):
             for beside in (path.parent / node.value, path.parent / f"{node.value}.yaml"):
-                if beside.suffix in {".yaml", ".html", ".css", ".j2"} and (ROOT / beside).is_file():
+                if beside.suffix in {".yaml", ".html", ".css", ".js", ".j2"} and (ROOT / beside).is_file():
                     yield beside
 
 

@@ -1,17 +1,16 @@
 """The section of learned grades, rendered with what the command itself wrote."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tests.unit.grader_tables import KWAK, Clinic, learnt
+from tests.unit.test_report import Page
 from workflow_scripts.report.draw_grader import draw_grader
 from workflow_scripts.report.summarise_grader import summarise_grader
-from workflow_scripts.report.write_report import HERE, shown, shown_gate
+from workflow_scripts.report.write_report import page_templates
 from workflow_scripts.tables import learned_grades
 from workflow_scripts.tables.table import write_rows
 from workflow_scripts.tirads import grader_figures, grader_model
@@ -24,14 +23,7 @@ def section(clinic: Clinic) -> str:
     (clinic.folder / "grader.json").write_text(json.dumps(figures))
     summary = summarise_grader(clinic.folder / "datasets", clinic.folder / "grader.json", ["clinic"])
     charts = {task: draw_grader(found) for task, found in summary["tasks"].items() if found["abstained"] is None}
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, finalize=shown,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["three"] = lambda value: None if value is None else f"{value:.3f}"
-    environment.filters["gate"] = shown_gate
-    macros = environment.get_template("charts.html")
-    return environment.get_template("grader.html").render(summary=summary, charts=charts, macros=macros)
+    return page_templates().get_template("grader.html").render(summary=summary, charts=charts)
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +39,7 @@ def test_the_section_tells_figures_controls_and_whom_to_look_at(tmp_path: Path) 
     clinic.blocks["features"][:, 0] += 8 * place
     clinic.blocks["features"][0, 0] += 16  # its picture is that of a level 5
     page = section(clinic)
-    text = " ".join(re.sub("<[^>]+>", " ", page).split())
+    text = " ".join(Page(page).text.split())
     assert "For research, not for diagnosis" in text
     assert "72 cases of 72 groups" in text
     assert "quadratic kappa, 95 % interval" in text

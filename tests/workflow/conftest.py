@@ -14,7 +14,7 @@ import pytest
 from tests.fixtures import row, write_ddti_case, write_stack
 from workflow_scripts.provenance import ROOT
 
-PARTS = ("Snakefile", "rules", "workflow_scripts", "config", "profiles", "envs", "pyproject.toml")
+PARTS = ("Snakefile", "rules", "report", "workflow_scripts", "config", "profiles", "envs", "pyproject.toml", "LICENSE")
 CONFIG = """
 datasets:
   clinic:

@@ -1,6 +1,5 @@
 """The pages for people: their links lead somewhere, their examples are valid, and they name what there is."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,34 +7,23 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from snakemake.cli import parse_args
 
 from tests.workflow.test_rules import TARGETS
 from workflow_scripts.configuration import first_fault
+from workflow_scripts.draw_rulegraph import arrows, drawn, needed
 from workflow_scripts.provenance import ROOT
+from workflow_scripts.read_rules import read_rules
 from workflow_scripts.write_datasets_page import page
+from workflow_scripts.write_reference import PAGES as REFERENCE
 
-NAMES = (
-    "README.md",
-    "config/README.md",
-    "results/README.md",
-    "CONTRIBUTING.md",
-    "docs/datasets.md",
-    "docs/de-identification.md",
-    "docs/cluster.md",
-    "docs/comparing.md",
-    "docs/environments.md",
-    "docs/exports.md",
-    "docs/figures.md",
-    "docs/paper/README.md",
-    "docs/rebuilding.md",
-    "docs/releasing.md",
-    "docs/scenarios.md",
-    "docs/masks.md",
-    "docs/grading.md",
-    "docs/nodules.md",
-    "docs/quality-control.md",
-)
-PAGES = [ROOT / name for name in NAMES]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "config" / "README.md",
+    ROOT / "results" / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 RULES = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -53,20 +41,6 @@ def anchors(page: Path) -> set[str]:
 def examples(page: Path) -> list[dict[str, Any]]:
     """Return the YAML blocks of a page."""
     return [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)]
-
-
-def flat(options: dict[str, Any], parent: str = "") -> dict[str, Any]:
-    """Return options by their dotted names; `datasets` has no options of its own."""
-    found: dict[str, Any] = {}
-    for key, value in options.items():
-        found |= flat(value, f"{parent}{key}.") if isinstance(value, dict) and value else {f"{parent}{key}": value}
-    return found
-
-
-def tables(page: Path) -> list[dict[str, str]]:
-    """Return the tables of a page that begin with an option: its second column by its first."""
-    blocks = re.findall(r"^\| option .*\n\|[-|]+\n((?:\|.*\n)+)", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return [dict(re.findall(r"^\| `([\w.]+)` \| (.+?) \|", block, re.MULTILINE)) for block in blocks]
 
 
 def test_the_picture_shows_every_rule_and_no_other() -> None:
@@ -96,14 +70,6 @@ def test_every_example_is_valid(page: Path) -> None:
         assert first_fault(schema, example) is None, example
 
 
-def test_the_tables_of_options_are_in_step_with_the_defaults_and_the_schema() -> None:
-    whole, of_a_data_set = tables(ROOT / "config" / "README.md")
-    defaults = flat(yaml.safe_load((ROOT / "config" / "config.yaml").read_text("utf-8")))
-    assert {name: yaml.safe_load(text.strip("`")) for name, text in whole.items()} == defaults
-    schema = json.loads((ROOT / "config" / "schemas" / "config.schema.json").read_text("utf-8"))
-    assert set(of_a_data_set) == set(schema["properties"]["datasets"]["additionalProperties"]["properties"])
-
-
 def test_the_schema_that_a_file_points_to_is_there() -> None:
     for path in [ROOT / "config" / "demo.yaml", *(ROOT / "config" / "scenarios").glob("*.yaml")]:
         pointer = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text(encoding="utf-8"))
@@ -117,6 +83,48 @@ def test_the_citation_names_the_version() -> None:
     assert project
     assert citation["version"] == project[1]
     assert f"## [{project[1]}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_arrows_of_the_picture_are_those_of_the_workflow() -> None:
+    """Arrows are added to the graph that the file begins with; `make docs` draws it anew."""
+    said, shown = drawn((ROOT / "docs" / "rulegraph.svg").read_text(encoding="utf-8"))
+    assert said == shown, "the graph in the file was changed, and the picture not drawn anew"
+    there = arrows()
+    assert sorted(needed(there) - shown) == [], "arrows that are missing"
+    assert sorted(shown - there) == [], "arrows along which nothing is read"
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_reference_says_what_the_code_says(name: str) -> None:
+    assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == REFERENCE[name](), "run `make docs`"
+
+
+def test_the_rules_are_read_as_the_workflow_has_them() -> None:
+    """The page of rules rests on their text: nothing may be lost in reading it."""
+    rules = {rule.name: rule for rule in read_rules()}
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk")]
+    assert set(rules) == {name for text in texts for name in RULES.findall(text)}
+    assert all(rule.about for rule in rules.values())
+    made = [rule for rule in rules.values() if rule.name not in TARGETS]
+    assert all(rule.output and rule.threads and rule.memory for rule in made)
+    assert "split.given" in rules["split_cases"].input
+    assert "<results>/model/{model}/fold-{fold}.safetensors" in rules["export_onnx"].input
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    linked = {(ROOT / "docs" / link.partition("#")[0]).resolve() for link in re.findall(r"\]\(([^)\s]+)\)", index)}
+    pages = {path.resolve() for path in (ROOT / "docs").rglob("*.md")} - {(ROOT / "docs" / "README.md").resolve()}
+    assert not pages - linked
+
+
+def test_the_catalogue_is_told_how_it_is_used() -> None:
+    """The keys that Snakemake's catalogue of workflows reads; a flag that it prints must be one of Snakemake's."""
+    told = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
+    assert set(told) == {"usage"}
+    assert set(told["usage"]) == {"mandatory-flags", "software-stack-deployment", "report"}
+    flags = told["usage"]["mandatory-flags"]["flags"]
+    assert parse_args(flags.replace("<", "").replace(">", "").split())[1].configfile
 
 
 def test_the_page_of_data_sets_says_what_the_cards_say() -> None:

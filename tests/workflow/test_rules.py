@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow.conftest import Lab
 from workflow_scripts.provenance import ROOT
 
 TARGETS = {"check", "scenarios", "report", "figures", "release", "verify"}
@@ -68,6 +69,11 @@ def test_parsing_reads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_snakemake_has_nothing_to_say_of_the_workflow(finished: Lab) -> None:
+    done = finished.run("--lint")
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_no_line_names_a_registry_or_a_path_of_a_machine() -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from workflow_scripts.files import natural
-from workflow_scripts.imaging.stills import decode_picture, encode_png
+from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.tables.table import planned, stream_rows
 
 SAMPLED_CASES = 12
 CUT_FRAMES = 3
+SIDE, WEBP_QUALITY = 1024, 80
 
 
 def spread(items: Sequence[str], n: int) -> list[str]:
@@ -76,21 +77,16 @@ def draw_frames(folder: Path, root: Path, through: Collection[str]) -> Iterator[
         yield (
             figures,
             {
-                "source": data_uri(frame_png(frame, root)),
+                "source": data_uri(read_shown(frame, root)),
                 "source_box": f"0 0 {frame['width']} {frame['height']}",
                 "outline": outlines(stored(frame["mask"])),
                 "blanked": outlines(255 - decode_picture(ready["field"]["bytes"])),
                 "painted": outlines(stored(ready["overlay"])),
-                "input": data_uri(ready["image"]["bytes"]),
+                "input": data_uri(pixels),
                 "input_box": f"0 0 {pixels.shape[1]} {pixels.shape[0]}",
                 "input_outline": outlines(stored(ready["mask"])),
             },
         )
-
-
-def frame_png(frame: dict[str, Any], root: Path) -> bytes:
-    """Return a frame as it is looked at, as PNG without metadata."""
-    return encode_png(read_shown(frame, root))
 
 
 def stored(picture: dict[str, Any] | None) -> np.ndarray | None:
@@ -110,6 +106,13 @@ def outlines(labels: np.ndarray | None) -> str:
     return "".join(paths)
 
 
-def data_uri(png: bytes) -> str:
-    """Return a PNG as text that a page holds in itself."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def data_uri(pixels: np.ndarray) -> str:
+    """Return a picture, (H, W) grey or (H, W, 3) RGB, uint8, as text that a page holds in itself.
+
+    It is there to be looked at: WebP at `WEBP_QUALITY` and at most `SIDE` pixels wide or high, a sixth of a PNG.
+    """
+    if (scale := SIDE / max(pixels.shape[:2])) < 1:
+        pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    shown = pixels if pixels.ndim == 2 else pixels[..., ::-1]
+    data = cv2.imencode(".webp", shown, [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])[1].tobytes()
+    return "data:image/webp;base64," + base64.b64encode(data).decode("ascii")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.imaging.stills import decode_picture
-from workflow_scripts.report.draw_frames import data_uri, frame_png, outlines, pick_rows, stored
+from workflow_scripts.imaging.values import read_shown
+from workflow_scripts.report.draw_frames import data_uri, outlines, pick_rows, stored
 from workflow_scripts.tables.table import planned
 
 DRAWN = ("frame_index", "position", "height", "width")
@@ -48,7 +49,7 @@ def draw_overlays(datasets: Path, roots: dict[str, str], models: dict[str, Any])
                 frame |= {key: row[key] for key in DRAWN}
             pixels[f"{name}/{row['frame_id']}"] = {
                 "id": f"pixels-{len(pixels) + 1}",
-                "href": data_uri(frame_png(row, Path(roots[name]))),
+                "href": data_uri(read_shown(row, Path(roots[name]))),
                 "width": str(row["width"]),
                 "height": str(row["height"]),
                 "reference": outlines(stored(row["mask"])),

@@ -1,5 +1,7 @@
 """Write one self-contained page that shows what came out, and every figure in it as JSON."""
 
+import base64
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,6 +12,7 @@ from markupsafe import Markup
 
 from workflow_scripts import command
 from workflow_scripts.files import write_beside
+from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.report.draw_frames import data_uri, draw_frames
 from workflow_scripts.report.draw_grader import draw_grader
 from workflow_scripts.report.draw_overlays import draw_overlays
@@ -23,12 +26,24 @@ from workflow_scripts.report.summarise_grader import summarise_grader
 from workflow_scripts.report.summarise_quality import summarise_quality
 from workflow_scripts.report.summarise_scenarios import summarise_scenarios
 from workflow_scripts.report.summarise_segmentation import summarise_segmentation
+from workflow_scripts.report.words import Wording
 from workflow_scripts.tables import scenarios
 from workflow_scripts.tables.table import read_rows
 
 HERE = Path(__file__).parent
-TEMPLATE, STYLE = "report.html", "report.css"
-SEGMENTATION_STYLE = "segmentation.css"  # of a run that scored something
+TEMPLATE, STYLE, SCRIPT = "report.html", "report.css", "report.js"
+PARTS = ("parts.html", "charts.html")  # of the sections; named here, they take part in the code's version
+PANELS = {  # the sections of each tab
+    "data": ["cases.html", "datasets.html", "frames.html", "quarantine.html"],
+    "quality": ["segmentation.html", "comparison.html", "estimates.html"],
+    "grading": ["grades.html", "advice.html", "calcium.html", "descriptors.html", "grader.html"],
+    "scenarios": ["scenarios.html"],
+    "provenance": ["tables.html", "citations.html"],  # last: it lists the tables that the others name
+}
+OF_SOME = ("advice.html", "calcium.html")  # data sets
+OF_EVERY_RUN = (*PANELS["data"], "grades.html", *PANELS["scenarios"], *PANELS["provenance"])
+LISTED = 200
+"""Rows of a list that the page holds; its table holds all."""
 
 Pictures = dict[str, Any]
 
@@ -72,20 +87,11 @@ def summarise(datasets: Path, roots: dict[str, str], table: Path, spec: dict[str
     summary["scenarios"] = summarise_scenarios(table, tables)
     shown = {entry["scenario_id"] for entry in summary["scenarios"]["entries"] if entry["shown"]}
     pictures["scenarios"] = {
-        row["scenario_id"]: data_uri((table.parent / row["image"]["path"]).read_bytes())
+        row["scenario_id"]: data_uri(decode_picture((table.parent / row["image"]["path"]).read_bytes()))
         for row in read_rows(table, scenarios.SCHEMA)
         if row["image"] and row["scenario_id"] in shown
     }
     return summary, pictures
-
-
-def shown(value: Any) -> Any:
-    """Return how a value stands in the page: what is not known says so, thousands are grouped."""
-    if value is None:
-        return "not known"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return f"{value:,}" if isinstance(value, int) else value
 
 
 def shown_gate(value: float) -> str:
@@ -93,8 +99,28 @@ def shown_gate(value: float) -> str:
     return max(f"{value:.2f}", f"{value:g}", key=len)
 
 
+def page_templates() -> Environment:
+    """Return the templates of the page, with the words that they say."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    wording = Wording()
+    environment.finalize = wording.shown
+    environment.filters |= {"three": lambda value: None if value is None else f"{value:.3f}", "gate": shown_gate}
+    environment.globals |= {
+        "_": wording.label,
+        "told": wording.told,
+        "origin": wording.origin,
+        "link": wording.link,
+        "origins": wording.origins,
+        "used": wording.used,
+        "LISTED": LISTED,
+    }
+    return environment
+
+
 def learned_sections(summary: dict[str, Any], pictures: Pictures) -> dict[str, dict[str, Any]]:
-    """Return the templates of the sections on what was learnt, in the order of the page, with what each asks for."""
+    """Return the templates of the sections on what was learnt, with what each asks for."""
     found: dict[str, dict[str, Any]] = {}
     if scored := summary.get("segmentation"):
         charts = {model: draw_charts(figures) for model, figures in scored["models"].items()}
@@ -103,7 +129,7 @@ def learned_sections(summary: dict[str, Any], pictures: Pictures) -> dict[str, d
         drawn = [draw_differences(each["pairs"]) for each in compared["comparisons"]]
         found["comparison.html"] = {"summary": compared, "drawn": drawn}
     if quality := summary.get("quality"):
-        found["quality.html"] = {"quality": quality, "charts": draw_quality(quality)}
+        found["estimates.html"] = {"quality": quality, "charts": draw_quality(quality)}
     if "descriptors" in summary:
         found["descriptors.html"] = {"summary": summary}
     if grader := summary.get("grader"):
@@ -114,24 +140,24 @@ def learned_sections(summary: dict[str, Any], pictures: Pictures) -> dict[str, d
 
 def render(summary: dict[str, Any], pictures: Pictures) -> str:
     """Return the page of a summary."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    templates = page_templates()
+    whole = {"summary": summary, "pictures": pictures}
+    asked = learned_sections(summary, pictures)
+    for name in OF_SOME:
+        if any(each[Path(name).stem] for each in summary["datasets"].values()):
+            asked[name] = whole
+    asked |= dict.fromkeys(OF_EVERY_RUN, whole)
+    panels = {
+        panel: {
+            Path(name).stem: Markup(templates.get_template(name).render(asked[name])) for name in names if name in asked
+        }
+        for panel, names in PANELS.items()
+    }
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in (STYLE, SCRIPT))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return templates.get_template(TEMPLATE).render(
+        summary=summary, panels=panels, style=Markup(style), script=Markup(script), script_hash=f"sha256-{digest}"
     )
-    environment.filters["three"] = lambda value: None if value is None else f"{value:.3f}"
-    environment.filters["gate"] = shown_gate
-    style, learned = (HERE / STYLE).read_text(encoding="utf-8"), Markup()
-    if "segmentation" in summary:
-        style += (HERE / SEGMENTATION_STYLE).read_text(encoding="utf-8")
-    macros = environment.get_template("charts.html")
-    for name, asked in learned_sections(summary, pictures).items():
-        learned += Markup(environment.get_template(name).render(asked, macros=macros))
-    asked = {"summary": summary, "pictures": pictures, "style": Markup(style), "learned": learned}
-    return environment.get_template(TEMPLATE).render(asked)
 
 
 def main(argv: list[str] | None = None) -> None:
