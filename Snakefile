@@ -61,7 +61,6 @@ rule all:
         "<results>/report/index.html",
         "<results>/report/CITATIONS.md",
         "<results>/report/provenance.json",
-        "<results>/features" if "grader" in SECTIONS else [],
 
 
 onsuccess:

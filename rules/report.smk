@@ -164,6 +164,7 @@ rule record_provenance:
     input:
         page="<results>/report/index.html",
         exports=indexed("<results>/scenarios/exports"),
+        features="<results>/features" if "grader" in SECTIONS else [],
         scenarios="<results>/scenarios/scenarios.json",
         table="<results>/scenarios/scenarios.parquet",
         cases=indexed("<results>/datasets/{dataset}/cases.parquet"),
