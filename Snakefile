@@ -49,6 +49,7 @@ include: "rules/tirads.smk"
 include: "rules/nodules.smk"
 include: "rules/scenarios.smk"
 include: "rules/report.smk"
+include: "rules/review.smk"
 include: "rules/release.smk"
 
 

@@ -20,8 +20,9 @@ from workflow_scripts.configuration import (
     template_files,
     refuse_tracked,
 )
+from workflow_scripts.decisions import DECISIONS, read_decisions
 from workflow_scripts.files import listing
-from workflow_scripts.provenance import canonical_json, code_version, file_sha256, sha256
+from workflow_scripts.provenance import canonical_json, chunk_of, code_version, file_sha256, sha256
 
 STARTED = time.time()
 check_config(config)
@@ -78,6 +79,15 @@ for name in SOURCES:
     if not Path(DATASETS[name]["root"]).is_dir():  # the copy was deleted
         Path(f"{DATASETS[name]['root']}.fetched").unlink(missing_ok=True)
 COPIES = [f"{DATASETS[name]['root']}.fetched" for name in SOURCES]  # targets: without one, its copy is made anew
+# What reviewers decided, and of it what concerns the cases that stay, by data set and chunk.
+REVIEW = os.path.abspath(config["review"]["table"]) if config["review"]["table"] else []
+DECIDED = read_decisions(Path(REVIEW), DATASETS) if REVIEW else []
+DECIDED.sort(key=lambda one: (one.dataset, one.case_id))
+REVIEWED = {}
+for one in DECIDED:
+    if one.decision != "exclude":
+        of = one.dataset, chunk_of(one.case_id, DATASETS[one.dataset]["n_chunks"])
+        REVIEWED.setdefault(of, []).append(one.version())
 # Where the data lie is no parameter: a data set that moved is the same data set.
 ROOTS = canonical_json({name: os.path.abspath(options["root"]) for name, options in DATASETS.items()})
 
@@ -155,12 +165,16 @@ def spec(rule):
                 },
                 "summarise_scores": lambda: SCORED | {"gates": config["gates"], "seed": config["split"]["seed"]},
                 "export_nnunet": lambda: {"datasets": LEARNT, "target": config["model"]["target"]},
+                "write_review_page": lambda: SCORED
+                | {"datasets": {name: models for name, models in SCORED["datasets"].items() if models}},
                 "compare": lambda: SCORED | {"seed": config["split"]["seed"]},
                 "flag_cases": lambda: {"gates": config["gates"]},
                 "write_scenarios": lambda: {"kinds": KINDS, "text": config["scenarios"]["text"]},
                 "locate_frames": lambda: {"kinds": KINDS},
                 "write_lock": lambda: {
-                    "config": {name: value for name, value in config.items() if name not in ("datasets", "verify")},
+                    "config": {
+                        name: value for name, value in config.items() if name not in ("datasets", "verify", "review")
+                    },
                     "datasets": {
                         name: {option: own[option] for option in ("kind", "frames", "outlines", "window", "options")}
                         for name, own in DATASETS.items()
@@ -175,6 +189,12 @@ def spec(rule):
                 "record_provenance": lambda: {
                     "config": config,
                     "templates_sha256": sha256(canonical_json(TEMPLATES)),
+                    "review": (
+                        {"sha256": file_sha256(Path(REVIEW))}
+                        | {name: sum(one.decision == name for one in DECIDED) for name in DECISIONS}
+                        if REVIEW
+                        else None
+                    ),
                     "code": {name: code_version(f"workflow_scripts.{name}") for name in sorted(COMMANDS)},
                 },
                 "check": lambda: {
@@ -216,6 +236,21 @@ def source(wildcards):
     from workflow_scripts.ingest.fetch_source import source_version  # needs the storage plugins
 
     return source_version(SOURCES[wildcards.dataset], Path(fetched(wildcards)))
+
+
+def reviewed(wildcards):
+    """The table of what reviewers decided on a chunk; nothing where nobody looked."""
+    known = (wildcards.dataset, wildcards.chunk) in REVIEWED
+    return f"<results>/datasets/{wildcards.dataset}/reviews/{wildcards.chunk}.parquet" if known else []
+
+
+def all_reviewed(wildcards):
+    """The tables of what reviewers decided, of all chunks; waits for the plans."""
+    return [
+        f"<results>/datasets/{dataset}/reviews/{chunk}.parquet"
+        for dataset, chunk in sorted(REVIEWED)
+        if chunk in planned(dataset)
+    ]
 
 
 def templates(wildcards):

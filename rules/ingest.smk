@@ -53,9 +53,15 @@ rule index_cases:
     params:
         local=where(LOCAL),
         roots=where(ROOTS),
+        review=where(REVIEW),
         spec=spec("index_cases"),
         code=code("ingest.index_cases", reads_collection=True),
         cards=cards,
+        reviewed=lambda wildcards: [
+            sha256(canonical_json(one.version() if one.decision == "exclude" else one.case_id))
+            for one in DECIDED
+            if one.dataset == wildcards.dataset
+        ],
         listing=lambda wildcards: (
             None if fetched(wildcards) else sha256(canonical_json(listing(Path(DATASETS[wildcards.dataset]["root"]))))
         ),
@@ -64,7 +70,8 @@ rule index_cases:
     shell:
         "python -m workflow_scripts.ingest.index_cases"
         " --roots {params.roots:q} --dataset {wildcards.dataset} --spec {params.spec:q} --cache {params.local:q}/cache"
-        " --cases {output.cases:q} --quarantine {output.quarantine:q} --notice {output.notice:q} &> {log:q}"
+        " --review {params.review:q} --cases {output.cases:q} --quarantine {output.quarantine:q}"
+        " --notice {output.notice:q} &> {log:q}"
 
 
 checkpoint plan_chunks:

@@ -30,6 +30,7 @@ rule score_masks:
         inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
         masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
         folds=lambda wildcards: [] if wildcards.fold == "given" else "<results>/model/folds.parquet",
+        reviews=reviewed,
     output:
         scores="<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet",
     log:
@@ -47,7 +48,8 @@ rule score_masks:
     shell:
         "python -m workflow_scripts.metrics.score_masks"
         " --frames {input.frames:q} --chunk {input.chunk:q} --inputs {input.inputs:q} --masks {input.masks:q}"
-        " --folds {input.folds:q} --dataset {wildcards.dataset} --roots {params.roots:q} --scores {output.scores:q} &> {log:q}"
+        " --folds {input.folds:q} --reviews {input.reviews:q} --dataset {wildcards.dataset} --roots {params.roots:q}"
+        " --scores {output.scores:q} &> {log:q}"
 
 
 rule summarise_scores:
@@ -117,6 +119,7 @@ rule flag_cases:
         scores="<results>/datasets/{dataset}/scores/{model}/{fold}/{chunk}.parquet",
         masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
         frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
+        reviews=reviewed,
     output:
         flags="<results>/datasets/{dataset}/flags/{model}/{fold}/{chunk}.parquet",
     log:
@@ -133,7 +136,7 @@ rule flag_cases:
         "Flagging cases of {wildcards.dataset}, chunk {wildcards.chunk}, for review"
     shell:
         "python -m workflow_scripts.metrics.flag_cases"
-        " --scores {input.scores:q} --masks {input.masks:q} --frames {input.frames:q}"
+        " --scores {input.scores:q} --masks {input.masks:q} --frames {input.frames:q} --reviews {input.reviews:q}"
         " --spec {params.spec:q} --flags {output.flags:q} &> {log:q}"
 
 

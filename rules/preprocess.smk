@@ -13,6 +13,7 @@ rule preprocess_frames:
     """Blank what is outside the ultrasound field, reduce speckle, adjust contrast, bring to one size."""
     input:
         frames="<results>/datasets/{dataset}/frames/{chunk}.parquet",
+        reviews=lambda wildcards: reviewed(wildcards) if config["review"]["train"] else [],
     output:
         inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
         quarantine="<results>/datasets/{dataset}/quarantine/preprocess_frames/{chunk}.parquet",
@@ -31,5 +32,5 @@ rule preprocess_frames:
         "Preprocessing frames of {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:
         "python -m workflow_scripts.preprocess.preprocess_frames"
-        " --frames {input.frames:q} --roots {params.roots:q} --dataset {wildcards.dataset} --spec {params.spec:q}"
-        " --inputs {output.inputs:q} --quarantine {output.quarantine:q} &> {log:q}"
+        " --frames {input.frames:q} --reviews {input.reviews:q} --roots {params.roots:q} --dataset {wildcards.dataset}"
+        " --spec {params.spec:q} --inputs {output.inputs:q} --quarantine {output.quarantine:q} &> {log:q}"

@@ -45,6 +45,7 @@ rule write_report:
         calcium=indexed("<results>/datasets/{dataset}/calcium/{chunk}.parquet", STAGES["score_calcium"]),
         advice=indexed("<results>/datasets/{dataset}/advice.parquet", STAGES["compare_advice"]),
         review=["<results>/review/scores.json", "<results>/review/flags.parquet"] if SCORED["models"] else [],
+        reviews=all_reviewed,
         sections=[f"<results>/review/{name}" for section in SECTIONS for name in SECTION_FILES[section]],
         quality=QUALITY if MODELLED else [],
         learned=expand(
@@ -91,7 +92,7 @@ rule write_report:
     shell:
         "python -m workflow_scripts.report.write_report"
         " --datasets {params.results:q}/datasets --roots {params.roots:q} --scenarios {input.scenarios:q} --spec {params.spec:q}"
-        " --review {params.results:q}/review --models {params.results:q}/model"
+        " --review {params.results:q}/review --reviews {input.reviews:q} --models {params.results:q}/model"
         " --page {output.page:q} --summary {output.summary:q} &> {log:q}"
 
 

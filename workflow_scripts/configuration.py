@@ -18,6 +18,7 @@ CARDS = ROOT / "workflow_scripts" / "collections"
 # One of each kind of thing that a run writes.
 WRITTEN = (
     *("datasets/x/frames/000.parquet", "scenarios/images/x.png", "report/index.html", "logs/x.log"),
+    *("review/page/index.html", "review/page/pictures/x.png"),
     *("cache/x.json", "cache/sources/x/x.avi"),
 )
 OPTIONAL_STAGES = ("grade_nodules", "import_masks", "score_calcium", "compare_advice")  # those that a card may name

@@ -13,6 +13,7 @@ COMPUTED = {
     ("fetch_source", "index_cases"),
     ("import_masks", "score_masks"),
     ("plan_chunks", "write_citations"),
+    ("read_reviews", "score_masks"),
     ("compare", "write_report"),
     ("fit_quality", "write_report"),
     ("monitor_batches", "write_report"),

@@ -51,6 +51,11 @@ def pixel_sha256(pixels: Any) -> str:
     return sha256(f"{pixels.dtype.str}{pixels.shape}".encode() + pixels.tobytes())
 
 
+def chunk_of(case_id: str, n_chunks: int) -> str:
+    """Return the name of the chunk that a case is dealt into: by its own name alone, whoever else there is."""
+    return f"{int(sha256(case_id), 16) % n_chunks:03d}"
+
+
 def code_version(*modules: str) -> str:
     """Return a hash over the meaning of `modules` and of every local module and data file that they rest on.
 
@@ -109,7 +114,7 @@ def _local_imports(path: Path) -> Iterator[Path]:
             isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[\w.-]{1,60}", node.value)
         ):
             for beside in (path.parent / node.value, path.parent / f"{node.value}.yaml"):
-                if beside.suffix in {".yaml", ".html", ".css", ".js", ".j2"} and (ROOT / beside).is_file():
+                if beside.suffix in {".yaml", ".html", ".css", ".js", ".json", ".j2"} and (ROOT / beside).is_file():
                     yield beside
 
 

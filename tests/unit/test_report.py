@@ -160,6 +160,7 @@ def test_provenance_holds_no_path_case_or_name(run: Run, tmp_path: Path) -> None
         "scenarios": {"templates": ["/home/somebody/own.yaml"], "update": None, "seed": 0},
         "model": {"weights": "/home/somebody/own.safetensors", "epochs": 3},
         "split": {"given": "/home/somebody/split.csv", "folds": 5},
+        "review": {"table": "/home/somebody/review.csv", "train": False},
     }
     recorded = run.provenance(config)
     text = json.dumps(recorded)

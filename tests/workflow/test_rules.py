@@ -12,7 +12,7 @@ import pytest
 from tests.workflow.conftest import Lab
 from workflow_scripts.provenance import ROOT
 
-TARGETS = {"check", "scenarios", "report", "figures", "release", "verify"}
+TARGETS = {"check", "scenarios", "report", "figures", "release", "review", "verify"}
 TEXT = {path: path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))}
 RULES = {
     match[1]: match[0]
@@ -52,6 +52,7 @@ def test_dependencies_run_one_way(path: Path) -> None:
     # predict_image goes the whole way with one picture, through several stages.
     room = parts[0] if len(parts) > 1 and path.stem != "predict_image" else ""
     rooms = {"ingest", "frames", "preprocess", "segment", "metrics", "tirads", "scenarios", "report", "figures", "demo"}
+    rooms |= {"review"}
     forbidden = {"tables": rooms | {"collections", "imaging"}, "imaging": rooms | {"collections"}, "collections": rooms}
     imported = set(re.findall(r"^\s*(?:from|import) workflow_scripts\.(\w+)", path.read_text(), re.MULTILINE))
     assert not imported & forbidden.get(room, rooms - {room} if room in rooms else set())
@@ -65,6 +66,7 @@ def test_the_snakefile_is_a_table_of_contents() -> None:
 def test_parsing_reads_no_heavy_library() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import workflow_scripts.configuration, workflow_scripts.files,"
+        " workflow_scripts.decisions,"
         " workflow_scripts.provenance; print([m for m in ('numpy', 'cv2', 'pyarrow', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, check=True)

@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,16 @@ from workflow_scripts.collections.collection import (
     find,
     is_phantom,
 )
-from workflow_scripts.provenance import ContentHashes
+from workflow_scripts.decisions import Decision, read_decisions
+from workflow_scripts.provenance import ContentHashes, pixel_sha256
 from workflow_scripts.tables import cases, quarantine
 from workflow_scripts.tables.quarantine import problem_row, quarantined
 from workflow_scripts.tables.table import write_rows
 
 
-def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) -> tuple[list, list]:
+def index_cases(
+    root: Path, dataset: str, spec: Mapping[str, Any], cache: Path, reviewed: Sequence[Decision] = ()
+) -> tuple[list, list]:
     """Return the rows of the tables `cases` and `quarantine` of one data set.
 
     Parameters
@@ -37,11 +40,13 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
         patients and files that are not to be used) and `options` (those that only some kinds read).
     cache
         Folder for what is kept from run to run.
+    reviewed
+        What reviewers decided on cases of this data set.
 
     Raises
     ------
     Refusal
-        When the folder or a table in it is not what the kind ships.
+        When the folder or a table in it is not what the kind ships, or a review does not fit its case.
     """
     hashes = ContentHashes(root, cache / f"{dataset}.json")
     source = Source(root, cache, spec["limit"], read_groups(spec["groups"]), spec["options"])
@@ -49,6 +54,7 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
     found: list[dict[str, Any]] = []
     lost: list[dict[str, Any]] = []
     by_name: dict[str, list[Indexed]] = defaultdict(list)
+    left_out = {decision.case_id: decision for decision in reviewed if decision.decision == "exclude"}
     try:
         indexed = find(spec["kind"]).index(source, hashes)
         for case in tqdm(indexed, desc=f"index {dataset}", unit=" cases", mininterval=5):
@@ -63,6 +69,13 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
             if case.row and (why := excluded(case_id, case.row, spec["exclude"], source)):
                 case = Indexed(case_id, None, [Unusable(case.row["sources"][0], why, "nothing: you asked for it")])
                 status = "excluded"
+            elif case.row and (decision := left_out.get(case_id)):
+                check_picture(source, spec["kind"], row | case.row, decision)
+                why = f"excluded by {decision.told()}"
+                case = Indexed(
+                    case_id, None, [Unusable(case.row["sources"][0], why, "nothing: a reviewer asked for it")]
+                )
+                status = "excluded"
             lost += [problem_row("index_cases", row, status, problem) for problem in case.problems]
             if case.row:
                 found.append(row | case.row | phantom)
@@ -72,7 +85,31 @@ def index_cases(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) 
         hashes.save()
     if not by_name.keys() - {TABLE}:
         raise command.Refusal(f"datasets.{dataset}: {root} holds no case; expected:\n{card(spec['kind']).layout}")
+    if unknown := [decision for decision in reviewed if decision.case_id not in by_name and spec["limit"] is None]:
+        lines = (f"review: line {one.line}: there is no case {one.case_id!r} in {dataset}" for one in unknown)
+        raise command.Refusal("\ncasebook: ".join(lines))
     return found, lost
+
+
+def check_picture(source: Source, kind: str, row: Mapping[str, Any], decision: Decision) -> None:
+    """Check that a case which a reviewer excluded is still the one that was looked at; one that is broken may go.
+
+    Raises
+    ------
+    Refusal
+        When the frame that was shown is not there any more, or has other pixels.
+    """
+    index = int(decision.frame_id.rpartition("/")[2])
+    try:
+        clip = find(kind).open_case(source, {**dict.fromkeys(cases.SCHEMA.names), **row})
+        found = [pixel_sha256(still.image) for still in clip.read([index])] if index < clip.count() else []
+    except Unusable:
+        return
+    if found != [decision.pixel_sha256]:
+        raise command.Refusal(
+            f"review: line {decision.line}: frame {decision.frame_id} of {decision.dataset} is not the picture that was"
+            " reviewed: its pixels have changed; review it again"
+        )
 
 
 def _ambiguous(same: list[Indexed]) -> Indexed:
@@ -132,6 +169,7 @@ def main(argv: list[str] | None = None) -> None:
         "--spec", type=command.json_argument, required=True, help="kind, limit, groups, exclude, options as JSON"
     )
     arguments.add_argument("--cache", type=Path, required=True, help="folder for what is kept from run to run")
+    arguments.add_argument("--review", type=command.existing, nargs="?", help="review.csv, if there is one")
     arguments.add_argument("--cases", type=Path, required=True, help="table to write")
     arguments.add_argument("--quarantine", type=Path, required=True, help="table to write")
     arguments.add_argument(
@@ -142,7 +180,9 @@ def main(argv: list[str] | None = None) -> None:
     args.cases.parent.mkdir(parents=True, exist_ok=True)
     root = Path(args.roots[args.dataset])
     about = card(args.spec["kind"], is_phantom(root))
-    found, lost = index_cases(root, args.dataset, args.spec, args.cache)
+    decisions = read_decisions(args.review) if args.review else []
+    own = [decision for decision in decisions if decision.dataset == args.dataset]
+    found, lost = index_cases(root, args.dataset, args.spec, args.cache, own)
     write_rows(args.cases, found, cases.SCHEMA)
     write_rows(args.quarantine, lost, quarantine.SCHEMA)
     args.notice.write_text(notice(about), encoding="utf-8")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import command
-from workflow_scripts.provenance import sha256
+from workflow_scripts.provenance import chunk_of
 from workflow_scripts.tables import candidates, cases
 from workflow_scripts.tables.table import read_many, read_rows, write_rows
 
@@ -15,7 +15,7 @@ def plan_chunks(rows: list[dict[str, Any]], n_chunks: int, wanted: set[str] | No
     chunks = defaultdict(list)
     for row in rows:
         if wanted is None or row["case_id"] in wanted:
-            chunks[f"{int(sha256(row['case_id']), 16) % n_chunks:03d}"].append(row)
+            chunks[chunk_of(row["case_id"], n_chunks)].append(row)
     return dict(sorted(chunks.items()))
 
 

@@ -11,7 +11,8 @@ from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.metrics.nodules import label_parts
 from workflow_scripts.metrics.overlap import count_pixels
 from workflow_scripts.metrics.scored import below, counted
-from workflow_scripts.tables import flags, scores
+from workflow_scripts.tables import flags, reviews, scores
+from workflow_scripts.tables.reviews import read_corrected
 from workflow_scripts.tables.table import read_rows, stream_rows, write_rows
 
 # What by itself brings a round nodule, right in all else, down to a Dice of 0.80: an area 1.5 times as large, with the
@@ -108,7 +109,9 @@ def read_masks(path: Path, frame_ids: set[str]) -> dict[str, bytes]:
     return {row["frame_id"]: row["mask"]["bytes"] for row in rows if row["frame_id"] in frame_ids}
 
 
-def flag_cases(frames: Path, masks: Path, rows: list[dict[str, Any]], gates: dict[str, float]) -> list[dict[str, Any]]:
+def flag_cases(
+    frames: Path, masks: Path, rows: list[dict[str, Any]], gates: dict[str, float], reviewed: Path | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of `flags` of one chunk, one model and one fold, the worst case first.
 
     Parameters
@@ -119,6 +122,8 @@ def flag_cases(frames: Path, masks: Path, rows: list[dict[str, Any]], gates: dic
         Its scores; a case lies in one chunk and in one fold.
     gates
         The gates of the mean `dice` and the mean `iou` of a case.
+    reviewed
+        The chunk's table of reviews, by which it was scored; None where nobody reviewed.
     """
     by_case: dict[str, list[dict[str, Any]]] = {}
     for row in counted(rows):
@@ -139,6 +144,8 @@ def flag_cases(frames: Path, masks: Path, rows: list[dict[str, Any]], gates: dic
     if not wanted:
         return []
     references, predictions = (read_masks(table, set(wanted)) for table in (frames, masks))
+    references |= read_corrected(reviewed)
+    decided = {row["case_id"]: row for row in read_rows(reviewed, reviews.SCHEMA)} if reviewed else {}
     flagged = []
     for case_id in bad:
         worst, mean = poor[case_id][0], means[case_id]
@@ -156,6 +163,7 @@ def flag_cases(frames: Path, masks: Path, rows: list[dict[str, Any]], gates: dic
             {key: worst[key] for key in ("dataset", "case_id", "group_id", "model")}
             | {"n_frames": len(by_case[case_id]), "worst_frame_id": worst["frame_id"], **mean}
             | {"reason": f"{put_in_words(faults, len(by_case[case_id]))} ({figures}, gate {gates['iou']:.2f})"}
+            | {key: decided.get(case_id, {}).get(key) for key in ("decision", "reviewer", "comment")}
         )
     return sorted(flagged, key=lambda row: (row["dice"], row["iou"], row["case_id"]))
 
@@ -166,11 +174,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--scores", type=command.existing, required=True, help="table of one fold's scores")
     arguments.add_argument("--masks", type=command.existing, required=True, help="table of one fold's masks")
     arguments.add_argument("--frames", type=command.existing, required=True, help="table of frames")
+    arguments.add_argument("--reviews", type=command.existing, nargs="?", help="table of reviews, if there is one")
     arguments.add_argument("--spec", type=command.json_argument, required=True, help="gates as JSON")
     arguments.add_argument("--flags", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
     log = command.start("flag_cases")
-    flagged = flag_cases(args.frames, args.masks, read_rows(args.scores, scores.SCHEMA), args.spec["gates"])
+    rows = read_rows(args.scores, scores.SCHEMA)
+    flagged = flag_cases(args.frames, args.masks, rows, args.spec["gates"], args.reviews)
     write_rows(args.flags, flagged, flags.SCHEMA)
     for row in flagged:
         log.info("%s, case %s, %s: %s", row["dataset"], row["case_id"], row["model"], row["reason"])

@@ -14,6 +14,7 @@ from workflow_scripts.metrics.overlap import count_pixels, iou_of_dice
 from workflow_scripts.metrics.surfaces import surface_distances
 from workflow_scripts.metrics.views import count_views, touches_edge
 from workflow_scripts.tables import cases, folds, masks, scores
+from workflow_scripts.tables.reviews import read_corrected
 from workflow_scripts.tables.table import read_rows, stream_rows, write_rows
 
 LOOKED_AT = ["frame_id", "case_id", "modality", "spacing_mm", "image", "slope", "mask"]
@@ -106,7 +107,14 @@ def look_around(frame: Mapping[str, Any], root: Path, reference: np.ndarray, fie
 
 
 def score_masks(
-    frames: Path, chunk: Path, inputs: Path, predicted: Path, held_out: Path | None, dataset: str, root: Path
+    frames: Path,
+    chunk: Path,
+    inputs: Path,
+    predicted: Path,
+    held_out: Path | None,
+    dataset: str,
+    root: Path,
+    reviews: Path | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the rows of `scores` of one chunk, in the order of its frames, and the frames that have no prediction.
 
@@ -120,6 +128,8 @@ def score_masks(
         The data set's name.
     root
         Its folder.
+    reviews
+        The chunk's table of reviews: an outline in it counts instead of the frame's own; None where nobody reviewed.
 
     Raises
     ------
@@ -139,16 +149,18 @@ def score_masks(
         for row in stream_rows(inputs, ["frame_id", "field"])
         if row["frame_id"] in predictions
     }
+    corrected = read_corrected(reviews)
     scored: list[dict[str, Any]] = []
     without: list[str] = []
     for frame in stream_rows(frames, LOOKED_AT):
         found = predictions.pop(frame["frame_id"], None)
-        if frame["mask"] is None:
+        outline = corrected.get(frame["frame_id"]) or (frame["mask"] and frame["mask"]["bytes"])
+        if outline is None:
             continue  # nobody outlined it: there is nothing to compare with
         if found is None:
             without.append(frame["frame_id"])
             continue
-        reference = decode_picture(frame["mask"]["bytes"])
+        reference = decode_picture(outline)
         try:
             figures = score_frame(decode_picture(found["mask"]["bytes"]), reference, frame["spacing_mm"])
         except ValueError as error:
@@ -157,6 +169,7 @@ def score_masks(
                 " give a mask on the pixels of the frame itself, neither cropped nor resized"
             ) from None
         named = {key: found[key] for key in ("frame_id", "model", "fold")}
+        named["corrected"] = frame["frame_id"] in corrected
         where = {"dataset": dataset, "case_id": frame["case_id"], "group_id": groups[frame["case_id"]]}
         scored.append(named | where | figures | look_around(frame, root, reference, fields.get(frame["frame_id"])))
     if predictions:
@@ -175,6 +188,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--inputs", type=command.existing, required=True, help="table of inputs: the fields")
     arguments.add_argument("--masks", type=command.existing, required=True, help="table of one model's masks")
     arguments.add_argument("--folds", type=command.existing, nargs="?", help="table of folds, if there is one")
+    arguments.add_argument("--reviews", type=command.existing, nargs="?", help="table of reviews, if there is one")
     arguments.add_argument("--dataset", required=True, help="the data set's name")
     arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
     arguments.add_argument("--scores", type=Path, required=True, help="table to write")
@@ -182,7 +196,14 @@ def main(argv: list[str] | None = None) -> None:
     log = command.start("score_masks")
     try:
         scored, without = score_masks(
-            args.frames, args.chunk, args.inputs, args.masks, args.folds, args.dataset, Path(args.roots[args.dataset])
+            args.frames,
+            args.chunk,
+            args.inputs,
+            args.masks,
+            args.folds,
+            args.dataset,
+            Path(args.roots[args.dataset]),
+            args.reviews,
         )
     except UnfitMask as error:
         raise command.Refusal(str(error)) from None

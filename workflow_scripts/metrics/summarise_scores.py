@@ -133,6 +133,7 @@ def summarise(rows: list[dict[str, Any]], gates: dict[str, float], seed: int) ->
     nodules = {name: int(column(rows, f"n_{name}").sum()) for name in ("outlined", "predicted", "found")}
     return {
         "n_frames": len(used),
+        "n_corrected": sum(bool(row["corrected"]) for row in used),  # scored against what a reviewer drew
         "n_cases": len({(row["dataset"], row["case_id"]) for row in used}),
         "n_groups": len(set(groups_of(used))),
         "n_empty": {

@@ -18,6 +18,7 @@ from workflow_scripts.imaging.ultrasound import adjust_contrast, reduce_speckle,
 from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.tables import inputs, quarantine
 from workflow_scripts.tables.quarantine import problem_row
+from workflow_scripts.tables.reviews import read_corrected
 from workflow_scripts.tables.table import RowWriter, stream_rows, write_rows
 
 
@@ -83,14 +84,21 @@ def prepare_frame(
     return Prepared(picture, small, affine, field, overlay, kept)
 
 
-def preprocess_frames(frames: Path, dataset: str, root: Path, spec: dict[str, Any], out: Path) -> list[dict[str, Any]]:
-    """Write the inputs of a chunk of frames to `out`, and return the rows of `quarantine`."""
+def preprocess_frames(
+    frames: Path, dataset: str, root: Path, spec: dict[str, Any], out: Path, reviews: Path | None = None
+) -> list[dict[str, Any]]:
+    """Write the inputs of a chunk of frames to `out`, and return the rows of `quarantine`.
+
+    Outlines of the table `reviews` take the place of the frames' own: a model learns from them.
+    """
+    corrected = read_corrected(reviews)
     lost: list[tuple[str, Unusable]] = []
     usable = set()
     with write_beside(out) as beside, RowWriter(beside, inputs.SCHEMA) as writer:
         for frame in stream_rows(frames):
             image = read_shown(frame, root)
-            mask = decode_picture(frame["mask"]["bytes"]) if frame["mask"] else None
+            outline = corrected.get(frame["frame_id"]) or (frame["mask"] and frame["mask"]["bytes"])
+            mask = decode_picture(outline) if outline else None
             try:
                 prepared = prepare_frame(image, mask, spec, frame["modality"] == "US")
             except (FieldNotFound, TextSuspected) as error:
@@ -135,6 +143,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--roots", type=command.json_argument, required=True, help="each data set's folder as JSON")
     arguments.add_argument("--dataset", required=True, help="the data set's name")
     arguments.add_argument("--spec", type=command.json_argument, required=True, help="options `preprocess` as JSON")
+    arguments.add_argument("--reviews", type=command.existing, nargs="?", help="table of reviews to learn from, if any")
     arguments.add_argument("--inputs", type=Path, required=True, help="table to write")
     arguments.add_argument("--quarantine", type=Path, required=True, help="table to write")
     args = arguments.parse_args(argv)
@@ -146,7 +155,8 @@ def main(argv: list[str] | None = None) -> None:
                 ' (`make setup` does, the lean lock does not), or write "off" in quotes'
             )
         log.info("text: %s", available())
-    lost = preprocess_frames(args.frames, args.dataset, Path(args.roots[args.dataset]), args.spec, args.inputs)
+    root = Path(args.roots[args.dataset])
+    lost = preprocess_frames(args.frames, args.dataset, root, args.spec, args.inputs, args.reviews)
     write_rows(args.quarantine, lost, quarantine.SCHEMA)
     for row in lost:
         log.warning("%s: %s: %s", row["case_id"], row["file"], row["reason"])

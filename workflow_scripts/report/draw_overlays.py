@@ -1,13 +1,13 @@
 """The expert's outline and the model's, as paths of SVG to lay over a frame's own pixels."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.imaging.values import read_shown
-from workflow_scripts.report.draw_frames import data_uri, outlines, pick_rows, stored
+from workflow_scripts.report.draw_frames import data_uri, outlines, pick_rows
 from workflow_scripts.tables.table import planned
 
 DRAWN = ("frame_index", "position", "height", "width")
@@ -20,7 +20,9 @@ def drawn_frames(models: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
             yield model, frame
 
 
-def draw_overlays(datasets: Path, roots: dict[str, str], models: dict[str, Any]) -> dict[str, Any]:
+def draw_overlays(
+    datasets: Path, roots: dict[str, str], models: dict[str, Any], corrected: Mapping[str, bytes]
+) -> dict[str, Any]:
     """Return the pictures of the frames to draw; each frame of `models` learns its number and size.
 
     Parameters
@@ -31,6 +33,8 @@ def draw_overlays(datasets: Path, roots: dict[str, str], models: dict[str, Any])
         The folder of the source files of each data set.
     models
         The models of `summarise_segmentation`.
+    corrected
+        Label PNGs by "dataset/frame_id": outlines that a reviewer drew, against which these frames were scored.
 
     Returns
     -------
@@ -47,12 +51,13 @@ def draw_overlays(datasets: Path, roots: dict[str, str], models: dict[str, Any])
         for row in pick_rows(planned(datasets / name, "frames"), names):
             for frame in (frame for _, frame in asked if frame["frame_id"] == row["frame_id"]):
                 frame |= {key: row[key] for key in DRAWN}
+            outline = corrected.get(f"{name}/{row['frame_id']}") or (row["mask"] and row["mask"]["bytes"])
             pixels[f"{name}/{row['frame_id']}"] = {
                 "id": f"pixels-{len(pixels) + 1}",
                 "href": data_uri(read_shown(row, Path(roots[name]))),
                 "width": str(row["width"]),
                 "height": str(row["height"]),
-                "reference": outlines(stored(row["mask"])),
+                "reference": outlines(decode_picture(outline) if outline else None),
             }
         by_fold: dict[tuple[str, str], set[str]] = defaultdict(set)
         for model, frame in asked:

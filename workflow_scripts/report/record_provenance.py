@@ -99,7 +99,10 @@ def strip_configuration(config: dict[str, Any]) -> dict[str, Any]:
     model = config["model"] | {key: last_part(config["model"].get(key)) for key in ("weights", "encoder_weights")}
     split = config["split"] | {"given": last_part(config["split"]["given"])}
     verify = {"verify": last_part(config.get("verify"))}
-    return config | verify | {"datasets": datasets, "scenarios": chosen | paths, "model": model, "split": split}
+    review = {key: own | {"table": last_part(own["table"])} for key, own in config.items() if key == "review"}
+    return (
+        config | verify | review | {"datasets": datasets, "scenarios": chosen | paths, "model": model, "split": split}
+    )
 
 
 def record_dataset(folder: Path, kind: str) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def record_provenance(datasets: Path, written: Path, table: Path, spec: dict[str
         scenarios.json, and the table of scenarios.
     spec
         `config`, the merged configuration; `templates_sha256`, a hash of what their files say; `code`, the version of
-        every command.
+        every command; `review`, the hash of the review.csv and how many cases it decides in each way, or None.
     """
     config = spec["config"]
     kinds = {name: own.get("kind", name) for name, own in sorted(config["datasets"].items())}
@@ -146,6 +149,7 @@ def record_provenance(datasets: Path, written: Path, table: Path, spec: dict[str
         "git": git_state(ROOT),
         "configuration": strip_configuration(config),
         "templates_sha256": spec["templates_sha256"],
+        "review": spec.get("review"),
         "code": spec["code"],
         "datasets": {name: record_dataset(datasets / name, kind) for name, kind in kinds.items()},
         "scenarios": record_scenarios(table),

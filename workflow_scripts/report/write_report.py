@@ -28,6 +28,7 @@ from workflow_scripts.report.summarise_scenarios import summarise_scenarios
 from workflow_scripts.report.summarise_segmentation import summarise_segmentation
 from workflow_scripts.report.words import Wording
 from workflow_scripts.tables import scenarios
+from workflow_scripts.tables.reviews import read_corrected
 from workflow_scripts.tables.table import read_rows
 
 HERE = Path(__file__).parent
@@ -168,6 +169,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--scenarios", type=command.existing, required=True, help="table, scenarios.json beside it")
     arguments.add_argument("--spec", type=command.json_argument, required=True, help="kinds, limit, what was scored")
     arguments.add_argument("--review", type=Path, help="folder with scores.json, flags.parquet; if anything was scored")
+    arguments.add_argument("--reviews", type=command.existing, nargs="*", default=[], help="tables of reviews, if any")
     arguments.add_argument("--models", type=Path, help="folder with folds.parquet, models; if any was trained")
     arguments.add_argument("--page", type=Path, required=True, help="HTML to write")
     arguments.add_argument("--summary", type=Path, required=True, help="JSON to write")
@@ -177,7 +179,13 @@ def main(argv: list[str] | None = None) -> None:
     summary["limit"] = args.spec["limit"]
     if args.spec["models"]:
         summary["segmentation"] = summarise_segmentation(args.datasets, args.review, args.models, args.spec)
-        pictures["segmentation"] = draw_overlays(args.datasets, args.roots, summary["segmentation"]["models"])
+        corrected = {
+            f"{path.parents[1].name}/{frame}": mask
+            for path in args.reviews
+            for frame, mask in read_corrected(path).items()
+        }
+        models = summary["segmentation"]["models"]
+        pictures["segmentation"] = draw_overlays(args.datasets, args.roots, models, corrected)
     sections, own = args.spec["sections"], args.spec["own"]
     if "comparison" in sections:
         summary["comparison"] = summarise_comparison(args.review)

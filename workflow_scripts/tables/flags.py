@@ -15,5 +15,8 @@ SCHEMA = pa.schema(
         column("iou", pa.float64(), "mean IoU of its scored frames"),
         column("worst_frame_id", pa.string(), "the frame with the lowest Dice"),
         column("reason", pa.string(), "what is wrong, in words"),
+        column("decision", pa.string(), "of a reviewer: accept or correct, as in reviews; null: nobody has looked yet"),
+        column("reviewer", pa.string(), "who decided; null: nobody, or not said"),
+        column("comment", pa.string(), "what the reviewer wrote"),
     ]
 )

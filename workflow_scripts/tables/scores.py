@@ -33,6 +33,9 @@ SCHEMA = pa.schema(
             "views", pa.int8(), "1, or 2 where two views stand side by side; null: not 8-bit ultrasound, or no field"
         ),
         column("longest_mm", pa.float64(), "longest diameter of an outlined nodule here; null: no spacing", "mm"),
+        column(
+            "corrected", pa.bool_(), "the reference is what a reviewer drew (table reviews), not the data set's outline"
+        ),
         column("empty_reference", pa.bool_(), "the expert outlined nothing"),
         column("empty_prediction", pa.bool_(), "the model found nothing"),
     ]
