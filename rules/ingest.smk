@@ -49,7 +49,7 @@ rule index_cases:
         "<benchmarks>/index_cases/{dataset}.jsonl"
     threads: 1
     resources:
-        mem_mb=memory(1),
+        mem_mb=memory(2),
     params:
         local=where(LOCAL),
         roots=where(ROOTS),
@@ -88,7 +88,7 @@ checkpoint plan_chunks:
     localrule: True  # shorter than a job's start
     threads: 1
     resources:
-        mem_mb=memory(1),
+        mem_mb=memory(2),
     params:
         spec=spec("plan_chunks"),
         code=code("ingest.plan_chunks"),

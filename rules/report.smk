@@ -80,7 +80,7 @@ rule write_report:
         "<benchmarks>/write_report.jsonl"
     threads: 1
     resources:
-        mem_mb=memory(1),
+        mem_mb=memory(2),
     params:
         results=where(RESULTS),
         roots=where(ROOTS),

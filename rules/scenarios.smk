@@ -21,7 +21,7 @@ rule match_scenarios:
         "<logs>/match_scenarios.log",
     threads: 1
     resources:
-        mem_mb=memory(1),
+        mem_mb=memory(2),
     params:
         files=where(TEMPLATE_FILES),
         spec=spec("match_scenarios"),

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from tests.fixtures import index_spec
+from tests.fixtures import index_rows, index_spec
 from workflow_scripts.collections.collection import Source, Unusable, find
 from workflow_scripts.configuration import dataset_options
 from workflow_scripts.demo.make_demo_data import SETS
-from workflow_scripts.ingest.index_cases import index_cases
 from workflow_scripts.provenance import ROOT
 from workflow_scripts.tables import cases
 
@@ -51,7 +50,7 @@ def read_all(name: str, root: Path, out: Path) -> None:
     config["datasets"] = {name: config["datasets"][name]}
     options = dataset_options({"frames": None, "fetch": None, **config})[name]
     cache = root.parents[1] / "cache"
-    found, _ = index_cases(root, name, index_spec(options["kind"], options=options["options"]), cache)
+    found, _ = index_rows(root, name, index_spec(options["kind"], options=options["options"]), cache)
     source = Source(root, cache, options=options["options"])
     frames, start = 0, time.perf_counter()
     for case in found:

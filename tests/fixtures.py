@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import av
@@ -11,6 +12,8 @@ import cv2
 import h5py
 import nibabel
 import numpy as np
+
+from workflow_scripts.ingest.index_cases import index_cases
 
 STACK_HEADER = (
     "annot_id,age,sex,location,size_x,size_y,size_z,ti-rads_composition,ti-rads_echogenicity,ti-rads_shape,"
@@ -134,6 +137,12 @@ def index_spec(kind: str, **other: object) -> dict[str, object]:
     """Return the parameters of index_cases for a kind, nothing said that differs from the defaults."""
     nobody: dict[str, list[str]] = {"cases": [], "patients": [], "files": []}
     return {"kind": kind, "limit": None, "groups": None, "exclude": nobody, "options": {}} | other
+
+
+def index_rows(root: Path, dataset: str, spec: Mapping[str, Any], cache: Path) -> tuple[list, list]:
+    """Return the tables `cases` and `quarantine` of a data set as lists of rows."""
+    found, lost = index_cases(root, dataset, spec, cache)
+    return found.to_pylist(), lost.to_pylist()
 
 
 def extract_spec(kind: str, frames: object = "all", **other: object) -> dict[str, object]:

@@ -58,14 +58,16 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 name, size, time = above + entry.name, -1, -1
-                with contextlib.suppress(OSError):
-                    loop = entry.is_symlink() and entry.is_dir() and _leads_back(entry.path, folder)
-                    if entry.is_dir() and not loop:
-                        waiting.append((f"{name}/", entry.path))
-                        continue
-                    if not loop:
+                try:  # a million times: `suppress` alone would take a second
+                    if entry.is_dir():
+                        if not (entry.is_symlink() and _leads_back(entry.path, folder)):
+                            waiting.append((f"{name}/", entry.path))
+                            continue
+                    else:
                         stat = entry.stat()
                         size, time = stat.st_size, stat.st_mtime_ns
+                except OSError:
+                    pass
                 found.append((name, size, time))
     return sorted(found)
 

@@ -170,11 +170,11 @@ class ContentHashes:
         name = str(path).removeprefix(self._prefix)  # pathlib's relative_to costs as much as to read a small file
         key = canonical_json([name, part, stat.st_size, stat.st_mtime_ns])
         if key not in self._used:
-            self._used[key] = self._known.get(key) or (compute() if compute else file_sha256(path))
+            self._used[key] = self._known.pop(key, "") or (compute() if compute else file_sha256(path))
         return self._used[key]
 
     def save(self) -> None:
         """Keep the hashes that were asked for, and forget those of files that are gone."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with write_beside(self._file) as beside:
-            beside.write_text(json.dumps(self._used, sort_keys=True), encoding="utf-8")
+        with write_beside(self._file) as beside, beside.open("w", encoding="utf-8") as file:
+            json.dump(self._used, file, sort_keys=True)

@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.fixtures import extract_spec, index_spec
+from tests.fixtures import extract_spec, index_rows, index_spec
 from workflow_scripts.collections import chexpert
 from workflow_scripts.collections.chexpert import HEADER, LABELS
 from workflow_scripts.collections.collection import TABLE, Indexed, Source, WrongLayout
 from workflow_scripts.demo.chexpert import write_chexpert
 from workflow_scripts.frames.extract_frames import extract_frames
-from workflow_scripts.ingest.index_cases import index_cases
 from workflow_scripts.provenance import ContentHashes
 from workflow_scripts.tables import cases, frames
 from workflow_scripts.tables.table import read_rows, write_rows
@@ -118,7 +117,7 @@ def test_the_test_set_has_labels_and_no_demographics(tmp_path: Path) -> None:
 
 def test_absent_uncertain_and_not_mentioned_are_kept_apart(tmp_path: Path) -> None:
     write_small(tmp_path, **{"Edema": "1.0", "Pneumonia": "-1.0", "Pleural Effusion": "0.0", "Fracture": ""})
-    found, lost = index_cases(tmp_path, "films", index_spec("chexpert"), tmp_path.parent / "cache")
+    found, lost = index_rows(tmp_path, "films", index_spec("chexpert"), tmp_path.parent / "cache")
     assert not lost
     write_rows(tmp_path / "cases.parquet", found, cases.SCHEMA)
     first = read_rows(tmp_path / "cases.parquet", cases.SCHEMA)[0]
@@ -264,7 +263,7 @@ def test_a_picture_is_read_as_it_is_and_a_broken_one_goes_to_quarantine(tmp_path
     top = write_small(tmp_path)
     broken = top / "train" / TWO
     broken.write_bytes(broken.read_bytes()[:300])
-    rows, _ = index_cases(tmp_path, "films", index_spec("chexpert"), tmp_path.parent / "cache")
+    rows, _ = index_rows(tmp_path, "films", index_spec("chexpert"), tmp_path.parent / "cache")
     write_rows(tmp_path / "chunk.parquet", rows, cases.SCHEMA)
     out = tmp_path / "frames.parquet"
     spec = extract_spec("chexpert")
@@ -294,6 +293,6 @@ def test_the_twin_shows_its_defects(tmp_path: Path) -> None:
     write_chexpert(tmp_path / "b")
     files = [path.relative_to(tmp_path / "a") for path in sorted((tmp_path / "a").rglob("*")) if path.is_file()]
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
-    found, lost = index_cases(tmp_path / "a", "films", index_spec("chexpert"), tmp_path / "cache")
+    found, lost = index_rows(tmp_path / "a", "films", index_spec("chexpert"), tmp_path / "cache")
     assert sorted(one["status"] for one in lost) == ["partial", "quarantined", "quarantined", "quarantined"]
     assert len({one["group_id"] for one in found}) == 10

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fixtures import extract_spec, index_spec, row, scan, write_ddti_case, write_guide, write_stack
+from tests.fixtures import extract_spec, index_rows, index_spec, row, scan, write_ddti_case, write_guide, write_stack
 from workflow_scripts.collections.collection import Source
 from workflow_scripts.frames.extract_frames import choose_frames, extract_frames
 from workflow_scripts.imaging.stills import decode_picture
-from workflow_scripts.ingest.index_cases import index_cases
 from workflow_scripts.provenance import pixel_sha256
 from workflow_scripts.tables import cases, frames
 from workflow_scripts.tables.table import read_rows, write_rows
@@ -51,7 +50,7 @@ def test_frame_rules(areas: list[int], n: int) -> None:
 
 
 def extract(root: Path, tmp_path: Path, rule: object = "all") -> tuple[list[dict], list[dict]]:
-    found, _ = index_cases(root, "d", index_spec("thyroid-cineclip"), tmp_path / "cache")
+    found, _ = index_rows(root, "d", index_spec("thyroid-cineclip"), tmp_path / "cache")
     write_rows(tmp_path / "chunk.parquet", found, cases.SCHEMA)
     spec = extract_spec("thyroid-cineclip", rule)
     lost = extract_frames(tmp_path / "chunk.parquet", Source(root, root), spec, tmp_path / "frames.parquet")
@@ -106,7 +105,7 @@ def test_the_same_cases_give_the_same_bytes(tmp_path: Path) -> None:
 def test_what_the_index_said_of_a_picture_is_not_said_again(tmp_path: Path) -> None:
     write_ddti_case(tmp_path / "set", 1, {1: '[{"points": [{"x": 1', 2: None})
     write_ddti_case(tmp_path / "set", 2, {1: "[{"})
-    found, noted = index_cases(tmp_path / "set", "d", index_spec("ddti"), tmp_path / "cache")
+    found, noted = index_rows(tmp_path / "set", "d", index_spec("ddti"), tmp_path / "cache")
     assert [(problem["case_id"], problem["status"]) for problem in noted] == [("1", "partial"), ("2", "quarantined")]
     write_rows(tmp_path / "chunk.parquet", found, cases.SCHEMA)
     source = Source(tmp_path / "set", tmp_path / "cache")

@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.fixtures import extract_spec, index_spec
+from tests.fixtures import extract_spec, index_rows, index_spec
 from workflow_scripts.collections import mura
 from workflow_scripts.collections.collection import TABLE, Indexed, Source, WrongLayout, card
 from workflow_scripts.demo.mura import write_mura
 from workflow_scripts.frames.extract_frames import extract_frames
-from workflow_scripts.ingest.index_cases import index_cases
 from workflow_scripts.provenance import ContentHashes
 from workflow_scripts.tables import cases, frames
 from workflow_scripts.tables.table import read_rows, write_rows
@@ -89,7 +88,7 @@ def test_one_patient_number_is_one_patient_in_both_splits(tmp_path: Path) -> Non
 
 def test_abnormal_is_never_called_a_fracture(tmp_path: Path) -> None:
     write_set(tmp_path)
-    rows, _ = index_cases(tmp_path, "films", index_spec("mura"), tmp_path.parent / "cache")
+    rows, _ = index_rows(tmp_path, "films", index_spec("mura"), tmp_path.parent / "cache")
     write_rows(tmp_path / "cases.parquet", rows, cases.SCHEMA)
     for row in read_rows(tmp_path / "cases.parquet", cases.SCHEMA):
         assert (row["fracture"], row["pathology"], row["modality"]) == (None, None, "RG")
@@ -219,7 +218,7 @@ def test_pictures_are_read_as_they_are_grey_or_in_colour(tmp_path: Path) -> None
     cut = top / SHOULDER / "image10.png"
     cut.write_bytes(cut.read_bytes()[:60])
     (top / FOREARM / "image1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    rows, _ = index_cases(tmp_path, "films", index_spec("mura"), tmp_path.parent / "cache")
+    rows, _ = index_rows(tmp_path, "films", index_spec("mura"), tmp_path.parent / "cache")
     write_rows(tmp_path / "chunk.parquet", rows, cases.SCHEMA)
     out = tmp_path / "frames.parquet"
     lost = extract_frames(tmp_path / "chunk.parquet", Source(tmp_path, tmp_path), extract_spec("mura"), out)
@@ -239,6 +238,6 @@ def test_the_twin_shows_its_defects(tmp_path: Path) -> None:
         write_mura(tmp_path / name)
     files = [path.relative_to(tmp_path / "a") for path in sorted((tmp_path / "a").rglob("*")) if path.is_file()]
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
-    found, lost = index_cases(tmp_path / "a", "films", index_spec("mura"), tmp_path / "cache")
+    found, lost = index_rows(tmp_path / "a", "films", index_spec("mura"), tmp_path / "cache")
     assert {one["status"] for one in lost} == {"quarantined", "noticed"}
     assert len({one["body_part"] for one in found}) == 6  # the label of the elbow is denied

@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fixtures import extract_spec, index_spec
+from tests.fixtures import extract_spec, index_rows, index_spec
 from workflow_scripts.collections.collection import TABLE, Source
 from workflow_scripts.command import Refusal
 from workflow_scripts.configuration import dataset_options
 from workflow_scripts.demo.make_demo_data import make_demo_data
 from workflow_scripts.frames.extract_frames import extract_frames
-from workflow_scripts.ingest.index_cases import index_cases
 from workflow_scripts.provenance import ROOT
 from workflow_scripts.tables import cases
 from workflow_scripts.tables.table import write_rows
@@ -78,7 +77,7 @@ def run(root: Path, options: dict[str, Any], touched: str | None, scratch: Path)
     """Index the data set and extract the cases that read the touched file; return who was named, and all remarks."""
     spec = index_spec(options["kind"], options=options["options"])
     try:
-        found, lost = index_cases(root, "d", spec, scratch / "cache")
+        found, lost = index_rows(root, "d", spec, scratch / "cache")
     except Refusal:
         return set(), -1
     chosen = [case for case in found if touched is None or touched in case["sources"]][:3]

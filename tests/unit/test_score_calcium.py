@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.fixtures import extract_spec, index_spec
+from tests.fixtures import extract_spec, index_rows, index_spec
 from workflow_scripts.collections.coca_outlines import MASK_NAMES
 from workflow_scripts.collections.collection import Source, Still
 from workflow_scripts.demo.coca import write_coca
 from workflow_scripts.frames.extract_frames import extract_frames, frame_row
 from workflow_scripts.imaging.agatston import Lesion, category, find_lesions
-from workflow_scripts.ingest.index_cases import index_cases
 from workflow_scripts.metrics.score_calcium import main, score_case
 from workflow_scripts.tables import calcium, cases
 from workflow_scripts.tables.table import read_rows, write_rows
@@ -163,7 +162,7 @@ def test_the_given_score_stands_beside_and_takes_no_part() -> None:
 def test_a_chunk_of_the_twin(tmp_path: Path) -> None:
     root, chunk, frames, out = (tmp_path / name for name in ("coca", "chunk", "frames", "out"))
     write_coca(root)
-    found, _ = index_cases(root, "coca", index_spec("coca"), tmp_path)
+    found, _ = index_rows(root, "coca", index_spec("coca"), tmp_path)
     write_rows(chunk, found, cases.SCHEMA)
     scored = {}
     for rule in ("all", "outlined"):

@@ -12,11 +12,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fixtures import index_spec
+from tests.fixtures import index_rows, index_spec
 from workflow_scripts.collections.collection import card
 from workflow_scripts.configuration import load_templates
 from workflow_scripts.demo.make_demo_data import SETS
-from workflow_scripts.ingest.index_cases import index_cases
 from workflow_scripts.scenarios.export_cases import GIVEAWAY
 from workflow_scripts.scenarios.match_scenarios import check_templates
 from workflow_scripts.scenarios.queries import fits
@@ -128,7 +127,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[dict[
         SETS[name](root / name, 0)
         kind = options.get("kind", name)
         own = {key: value for key, value in options.items() if key not in ("kind", "root", "n_chunks", "extract")}
-        rows, _ = index_cases(root / name, name, index_spec(kind, options=own), root / "cache")
+        rows, _ = index_rows(root / name, name, index_spec(kind, options=own), root / "cache")
         rows = [dict.fromkeys(cases.SCHEMA.names) | row for row in rows]
         graded = "grade_nodules" in card(kind).stages
         found[name] = with_grades(rows) if graded else [(row, NO_GRADE) for row in rows]

@@ -7,6 +7,7 @@ the full one differ in them. Source: Irvin et al., AAAI 2019.
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from workflow_scripts.collections.collection import (
@@ -42,7 +43,8 @@ VALUES: dict[str, Mapping[str, Any]] = {
 PICTURE = re.compile(r"(?:.*/)?(patient[0-9]+/study[0-9]+/view[0-9]+_(?:frontal|lateral)\.jpg)", re.DOTALL)
 EXPECTED = "train.csv or valid.csv, and pictures patientNNNNN/studyK/viewJ_frontal.jpg, as CheXpert ships them"
 
-Row = tuple[str, int, list[str], list[str]]  # the table, the line, the header, and the fields; none: no row
+Row = tuple[str, int, list[str], str]  # the table, the line, the header, and the fields in one text; none: no row
+SEPARATOR = "\x1f"  # of fields: a million lists of them would take half a gigabyte more than the texts
 
 
 def index(source: Source, hashes: ContentHashes) -> Iterator[Indexed]:
@@ -81,18 +83,25 @@ def index(source: Source, hashes: ContentHashes) -> Iterator[Indexed]:
             yield remark(name, f"unknown columns are not read: {', '.join(unknown)}", "nothing, or correct their names")
         place = header.index("Path")
         for line, fields in lines:
-            match = PICTURE.fullmatch(fields[place]) if len(fields) == len(header) else None
+            text = SEPARATOR.join(fields)
+            match = PICTURE.fullmatch(fields[place]) if text.count(SEPARATOR) == len(header) - 1 else None
             if match is None:
-                rows[f"{last}-line-{line}"].append((name, line, header, []))
+                rows[f"{last}-line-{line}"].append((name, line, header, ""))
             elif (patient := match[1].partition("/")[0]) in patients:
-                rows[match[1]].append((name, line, header, fields))
+                rows[match[1]].append((name, line, header, text))
             else:
                 absent.add(patient)
         yield from without_pictures(name, absent)
-    for key in sorted(rows.keys() | pictures.keys(), key=natural)[: source.limit]:
+    of_patient: dict[str, list[str]] = defaultdict(list)  # sorted apart: the keys of a natural order take a gigabyte
+    for key in rows.keys() | pictures.keys():
+        of_patient[key.partition("/")[0]].append(key)
+    in_order = (
+        key for patient in sorted(of_patient, key=natural) for key in sorted(of_patient.pop(patient), key=natural)
+    )
+    for key in islice(in_order, source.limit):
         case = Indexed(key.removesuffix(".jpg").replace("/", "-"), None)
         try:
-            case.row = _row(case, key, pictures.get(key, []), rows.get(key, []), source, hashes)
+            case.row = _row(case, key, pictures.pop(key, []), rows.pop(key, []), source, hashes)
         except Unusable as problem:
             case.problems.append(problem)
         yield case
@@ -109,16 +118,16 @@ def _row(
     """Return the row of one picture, `key` its patient, study and name."""
     if not found:
         raise Unusable(names[0], f"no row in {' or '.join(TABLES)}", "add its row, or leave the picture out")
-    table, line, header, fields = found[0]
+    table, line, header, text = found[0]
     if len(found) > 1:
         places = " and ".join(f"line {line} of {table}" for table, line, *_ in found)
         raise Unusable(table, f"{key} stands in {places}", "one row a picture")
-    if not fields:
+    if not text:
         reason = (
             f"line {line} is not a row: expected {len(header)} fields, Path …/patientNNNNN/studyK/viewJ_frontal.jpg"
         )
         raise Unusable(table, reason, "take the table from another copy")
-    values = dict(zip(header, fields, strict=True))
+    values = dict(zip(header, text.split(SEPARATOR), strict=True))
     if not names:
         raise Unusable(key, f"line {line} of {table} lists it, but it is not there", "download it again")
     name, content = one_of(names, source.root, hashes)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from workflow_scripts import command
@@ -24,14 +26,16 @@ from workflow_scripts.collections.collection import (
 from workflow_scripts.decisions import Decision, read_decisions
 from workflow_scripts.provenance import ContentHashes, pixel_sha256
 from workflow_scripts.tables import cases, quarantine
-from workflow_scripts.tables.quarantine import problem_row, quarantined
-from workflow_scripts.tables.table import write_rows
+from workflow_scripts.tables.quarantine import problem_row
+from workflow_scripts.tables.table import as_table, write_table
+
+BLOCK = 10_000  # cases that are Python objects at a time: in a table they take a tenth of the memory
 
 
 def index_cases(
     root: Path, dataset: str, spec: Mapping[str, Any], cache: Path, reviewed: Sequence[Decision] = ()
-) -> tuple[list, list]:
-    """Return the rows of the tables `cases` and `quarantine` of one data set.
+) -> tuple[pa.Table, pa.Table]:
+    """Return the tables `cases` and `quarantine` of one data set.
 
     Parameters
     ----------
@@ -51,44 +55,93 @@ def index_cases(
     hashes = ContentHashes(root, cache / f"{dataset}.json")
     source = Source(root, cache, spec["limit"], read_groups(spec["groups"]), spec["options"])
     phantom = {"label_source": PHANTOM} if is_phantom(root) else {}
-    found: list[dict[str, Any]] = []
-    lost: list[dict[str, Any]] = []
-    by_name: dict[str, list[Indexed]] = defaultdict(list)
+    found, lost = Growing(cases.SCHEMA), Growing(quarantine.SCHEMA)
+    names = set[str]()
+    again: dict[str, list[Indexed]] = defaultdict(list)  # cases whose name another had before
     left_out = {decision.case_id: decision for decision in reviewed if decision.decision == "exclude"}
     try:
         indexed = find(spec["kind"]).index(source, hashes)
         for case in tqdm(indexed, desc=f"index {dataset}", unit=" cases", mininterval=5):
-            by_name[case.case_id].append(case)
-        for case_id, same in by_name.items():
-            if case_id == TABLE:
-                case = Indexed(TABLE, None, [problem for one in same for problem in one.problems])
-            else:
-                case = same[0] if len(same) == 1 else _ambiguous(same)
-            row = {"case_id": case_id, "dataset": dataset, "modality": card(spec["kind"]).modality}
-            status = "noticed" if case_id == TABLE else "partial" if case.row else "quarantined"
-            if case.row and (why := excluded(case_id, case.row, spec["exclude"], source)):
-                case = Indexed(case_id, None, [Unusable(case.row["sources"][0], why, "nothing: you asked for it")])
+            row = {"case_id": case.case_id, "dataset": dataset, "modality": card(spec["kind"]).modality}
+            if case.case_id in names:
+                again[case.case_id].append(case)
+                continue
+            status = "noticed" if case.case_id == TABLE else "partial" if case.row else "quarantined"
+            if case.row and (why := excluded(case.case_id, case.row, spec["exclude"], source)):
+                case = Indexed(case.case_id, None, [Unusable(case.row["sources"][0], why, "nothing: you asked for it")])
                 status = "excluded"
-            elif case.row and (decision := left_out.get(case_id)):
+            elif case.row and (decision := left_out.get(case.case_id)):
                 check_picture(source, spec["kind"], row | case.row, decision)
                 why = f"excluded by {decision.told()}"
-                case = Indexed(
-                    case_id, None, [Unusable(case.row["sources"][0], why, "nothing: a reviewer asked for it")]
-                )
+                problem = Unusable(case.row["sources"][0], why, "nothing: a reviewer asked for it")
+                case = Indexed(case.case_id, None, [problem])
                 status = "excluded"
-            lost += [problem_row("index_cases", row, status, problem) for problem in case.problems]
+            for problem in case.problems:
+                lost.add(problem_row("index_cases", row, status, problem))
+            if case.case_id != TABLE:
+                names.add(case.case_id)
             if case.row:
-                found.append(row | case.row | phantom)
+                found.add(row | case.row | phantom)
     except WrongLayout as error:
         raise command.Refusal(f"datasets.{dataset}: {error}") from None
     finally:
         hashes.save()
-    if not by_name.keys() - {TABLE}:
+    if not names:
         raise command.Refusal(f"datasets.{dataset}: {root} holds no case; expected:\n{card(spec['kind']).layout}")
-    if unknown := [decision for decision in reviewed if decision.case_id not in by_name and spec["limit"] is None]:
+    if unknown := [decision for decision in reviewed if decision.case_id not in names and spec["limit"] is None]:
         lines = (f"review: line {one.line}: there is no case {one.case_id!r} in {dataset}" for one in unknown)
         raise command.Refusal("\ncasebook: ".join(lines))
-    return found, lost
+    return without_ambiguous(dataset, found.table(), lost.table(), again)
+
+
+class Growing:
+    """A table to which one row after another is added."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        """Begin without a row."""
+        self._schema, self._rows, self._blocks = schema, list[dict[str, Any]](), list[pa.Table]()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add one row."""
+        self._rows.append(row)
+        if len(self._rows) == BLOCK:
+            self._blocks.append(as_table(self._rows, self._schema))
+            self._rows.clear()
+
+    def table(self) -> pa.Table:
+        """Return all rows."""
+        return pa.concat_tables([*self._blocks, as_table(self._rows, self._schema)])
+
+
+def without_ambiguous(
+    dataset: str, found: pa.Table, lost: pa.Table, again: Mapping[str, list[Indexed]]
+) -> tuple[pa.Table, pa.Table]:
+    """Return `cases` without those of one name, and `quarantine` with a row for each of these names.
+
+    Parameters
+    ----------
+    again
+        What else was found under a name that was there before.
+    """
+    if not again:
+        return found, lost
+    ambiguous = pa.array(list(again), pa.string())
+    rows, problems = (table.filter(pc.is_in(table["case_id"], ambiguous)).to_pylist() for table in (found, lost))
+    first: dict[str, tuple[str, str]] = {}  # what it is called there, and its file
+    for problem in reversed(problems):
+        first[problem["case_id"]] = f"{problem['file']}: {problem['reason']}", problem["file"]
+    for row in rows:
+        first[row["case_id"]] = row["source_key"] or row["sources"][0], row["sources"][0]
+    told = []
+    for case_id, same in again.items():
+        called = [
+            str(case.row.get("source_key") or case.row["sources"][0] if case.row else case.problems[0]) for case in same
+        ]
+        reason = f"{len(same) + 1} cases would be called {case_id!r}: {'; '.join([first[case_id][0], *called])}"
+        problem = Unusable(first[case_id][1], reason, "give each a name of its own")
+        told.append(problem_row("index_cases", {"case_id": case_id, "dataset": dataset}, "quarantined", problem))
+    kept = [table.filter(pc.invert(pc.is_in(table["case_id"], ambiguous))) for table in (found, lost)]
+    return kept[0], pa.concat_tables([kept[1], as_table(told, quarantine.SCHEMA)])
 
 
 def check_picture(source: Source, kind: str, row: Mapping[str, Any], decision: Decision) -> None:
@@ -110,17 +163,6 @@ def check_picture(source: Source, kind: str, row: Mapping[str, Any], decision: D
             f"review: line {decision.line}: frame {decision.frame_id} of {decision.dataset} is not the picture that was"
             " reviewed: its pixels have changed; review it again"
         )
-
-
-def _ambiguous(same: list[Indexed]) -> Indexed:
-    """Return one case without a row for several that would have its name."""
-    names = [
-        str(case.row.get("source_key") or case.row["sources"][0]) if case.row else str(case.problems[0])
-        for case in same
-    ]
-    reason = f"{len(same)} cases would be called {same[0].case_id!r}: {'; '.join(names)}"
-    file = same[0].row["sources"][0] if same[0].row else same[0].problems[0].file
-    return Indexed(same[0].case_id, None, [Unusable(file, reason, "give each a name of its own")])
 
 
 def excluded(case_id: str, row: Mapping[str, Any], exclude: Mapping[str, Any], source: Source) -> str | None:
@@ -183,10 +225,11 @@ def main(argv: list[str] | None = None) -> None:
     decisions = read_decisions(args.review) if args.review else []
     own = [decision for decision in decisions if decision.dataset == args.dataset]
     found, lost = index_cases(root, args.dataset, args.spec, args.cache, own)
-    write_rows(args.cases, found, cases.SCHEMA)
-    write_rows(args.quarantine, lost, quarantine.SCHEMA)
+    write_table(args.cases, found)
+    write_table(args.quarantine, lost)
     args.notice.write_text(notice(about), encoding="utf-8")
-    log.info("%d cases, %d in quarantine", len(found), len(quarantined(lost)))
+    out = lost.filter(pc.field("status") == "quarantined")["case_id"]
+    log.info("%d cases, %d in quarantine", found.num_rows, pc.count_distinct(out).as_py())
 
 
 if __name__ == "__main__":

@@ -2,20 +2,21 @@
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from workflow_scripts import command
 from workflow_scripts.provenance import chunk_of
 from workflow_scripts.tables import candidates, cases
-from workflow_scripts.tables.table import read_many, read_rows, write_rows
+from workflow_scripts.tables.table import read_table, write_table
 
 
-def plan_chunks(rows: list[dict[str, Any]], n_chunks: int, wanted: set[str] | None = None) -> dict[str, list]:
-    """Return the rows of `cases` by chunk name, those in `wanted` only when it is given; no chunk is empty."""
+def plan_chunks(ids: list[str], n_chunks: int) -> dict[str, list[int]]:
+    """Return the places of the cases `ids` by chunk name, in their order; no chunk is empty."""
     chunks = defaultdict(list)
-    for row in rows:
-        if wanted is None or row["case_id"] in wanted:
-            chunks[chunk_of(row["case_id"], n_chunks)].append(row)
+    for place, case_id in enumerate(ids):
+        chunks[chunk_of(case_id, n_chunks)].append(place)
     return dict(sorted(chunks.items()))
 
 
@@ -38,18 +39,21 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder for one table of cases a chunk")
     args = arguments.parse_args(argv)
     log = command.start("plan_chunks")
-    rows = read_rows(args.cases, cases.SCHEMA)
-    wanted = None
+    found = read_table(args.cases, cases.SCHEMA)
     if args.spec["extract"] == "candidates":
-        wanted = {
-            row["case_id"] for row in read_many(args.candidates, candidates.SCHEMA) if row["dataset"] == args.dataset
-        }
+        asked = pa.concat_tables([read_table(path, candidates.SCHEMA) for path in args.candidates])
+        own = asked.filter(pc.field("dataset") == args.dataset)
+        found = found.filter(pc.is_in(found["case_id"], own["case_id"].combine_chunks()))
     args.out.mkdir(parents=True, exist_ok=True)
-    plan = plan_chunks(rows, args.spec["n_chunks"], wanted)
+    plan = plan_chunks(found["case_id"].to_pylist(), args.spec["n_chunks"])
     forget(args.out.parent, set(plan))
-    for name, chunk in plan.items():
-        write_rows(args.out / f"{name}.parquet", chunk, cases.SCHEMA)
-        log.info("chunk %s: %d cases", name, len(chunk))
+    # Taken once, not chunk by chunk: each time it goes through the whole table.
+    found = found.take(pa.array([place for places in plan.values() for place in places], pa.int64()))
+    start = 0
+    for name, places in plan.items():
+        write_table(args.out / f"{name}.parquet", found.slice(start, len(places)))
+        start += len(places)
+        log.info("chunk %s: %d cases", name, len(places))
 
 
 if __name__ == "__main__":

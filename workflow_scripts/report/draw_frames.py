@@ -32,7 +32,7 @@ def choose_samples(folder: Path, through: Collection[str]) -> list[str]:
 
     A case without outlines gives the middle one of all its frames.
     """
-    sampled = spread(sorted(through, key=natural), SAMPLED_CASES)
+    sampled = spread(list(through), SAMPLED_CASES)
     ready: dict[str, list[tuple[str, bool]]] = defaultdict(list)
     cut: list[tuple[float, tuple, str]] = []
     for path in planned(folder, "inputs"):

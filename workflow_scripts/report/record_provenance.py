@@ -10,13 +10,14 @@ from typing import Any
 
 import av
 import h5py
+import pyarrow.parquet as pq
 
 from workflow_scripts import command
 from workflow_scripts.collections.collection import card, module_name
 from workflow_scripts.files import natural, write_beside
 from workflow_scripts.imaging.text import available
 from workflow_scripts.provenance import ROOT, canonical_json, code_version, file_sha256, sha256
-from workflow_scripts.tables import cases, scenarios
+from workflow_scripts.tables import scenarios
 from workflow_scripts.tables.table import read_rows
 
 PACKAGES = (
@@ -107,13 +108,13 @@ def strip_configuration(config: dict[str, Any]) -> dict[str, Any]:
 
 def record_dataset(folder: Path, kind: str) -> dict[str, Any]:
     """Return what reads a data set, how many cases it holds, and one hash over the content of all."""
-    contents = sorted(row["content_sha256"] for row in read_rows(folder / "cases.parquet", cases.SCHEMA))
+    contents = pq.read_table(folder / "cases.parquet", columns=["content_sha256"])["content_sha256"].to_pylist()
     return {
         "kind": kind,
         "version": card(kind).version,
         "code": code_version(module_name(kind)),
         "cases": len(contents),
-        "content_sha256": sha256(canonical_json(contents)),
+        "content_sha256": sha256(canonical_json(sorted(contents))),
     }
 
 

@@ -1,19 +1,19 @@
 """The figures of the report: what came in, what came out, what became of the rest, and what the labels say."""
 
+import heapq
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from workflow_scripts.collections.collection import card_of
 from workflow_scripts.files import natural
-from workflow_scripts.tables import cases, grades, quarantine
-from workflow_scripts.tables.table import planned, read_many, read_rows, stream_rows
+from workflow_scripts.report.follow_cases import IMPORT, STAGES, Tables, follow_cases
 
-STAGES = ("index_cases", "extract_frames", "preprocess_frames", "grade_nodules")
-IMPORT = "import_masks"  # beside the way of a case: what was wrong with a mask that the user gave
 STATUSES = ("quarantined", "excluded", "partial", "noticed")
 CARD = (
     "name",
@@ -28,98 +28,8 @@ CARD = (
     "truths",
 )
 UNDETERMINED = "cannot be determined"
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The tables of one data set without their pictures."""
-
-    cases: dict[str, dict[str, Any]]  # by case_id
-    planned: set[str]  # the cases that the plan names
-    graded: bool  # whether the data set's cases get a grade
-    frames: dict[str, Counter[str]]  # by case_id: taken, outlined, ready, cut
-    grades: dict[str, Mapping[str, Any]]  # by case_id, by the system that every case is graded by
-    levels: list[dict[str, Any]]  # of every case, by every system
-    problems: list[dict[str, Any]]  # rows of quarantine
-
-
-def read_tables(folder: Path, scored_with: Collection[str]) -> Tables:
-    """Read the tables of the data set under `folder`, scored with these models; pictures are not read."""
-    imported = [f"{IMPORT}/{model}" for model in scored_with if (folder / "quarantine" / IMPORT / model).is_dir()]
-    stages = [*STAGES[1:3], *imported]
-    graded = (folder / "grades.parquet").is_file()
-    levels = read_rows(folder / "grades.parquet", grades.SCHEMA) if graded else []
-    by_chunk = [path for stage in stages for path in planned(folder, f"quarantine/{stage}")]
-    whole = [folder / "quarantine" / f"{stage}.parquet" for stage in (STAGES[0], *STAGES[3:][:graded])]
-    return Tables(
-        cases={row["case_id"]: row for row in read_rows(folder / "cases.parquet", cases.SCHEMA)},
-        graded=graded,
-        planned={row["case_id"] for path in planned(folder, "chunks") for row in stream_rows(path, ["case_id"])},
-        frames=count_frames(folder),
-        grades=grades.by_main(levels),
-        levels=levels,
-        problems=read_many([*whole, *by_chunk], quarantine.SCHEMA),
-    )
-
-
-def count_frames(folder: Path) -> dict[str, Counter[str]]:
-    """Count the frames of every case: taken, outlined by an expert, ready for a model, with a cut outline."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for path in planned(folder, "frames"):
-        for row in stream_rows(path, ["case_id", "mask.path"]):  # whether there is a mask, without its pixels
-            counts[row["case_id"]].update(taken=1, outlined=row["mask"] is not None)
-    for path in planned(folder, "inputs"):
-        for row in stream_rows(path, ["case_id", "mask_kept"]):
-            counts[row["case_id"]].update(ready=1, cut=row["mask_kept"] is not None and row["mask_kept"] < 1)
-    return counts
-
-
-def follow_cases(name: str, tables: Tables) -> tuple[set[str], dict[str, Any]]:
-    """Return the cases that got through, and how many went where.
-
-    A case got through when it has a frame that is ready, and a grade, and no stage quarantined it; one that the plan
-    does not name was not asked for.
-
-    Raises
-    ------
-    RuntimeError
-        When the cases in are not the cases out, those in quarantine, excluded, and not asked for: one went astray.
-    """
-    left_at: dict[str, str] = {}
-    excluded = {row["case_id"] for row in tables.problems if row["status"] == "excluded"}
-    on_the_way = [row for row in tables.problems if row["stage"] in STAGES]
-    for row in sorted(on_the_way, key=lambda row: STAGES.index(row["stage"])):
-        if row["status"] == "quarantined":
-            left_at.setdefault(row["case_id"], row["stage"])
-    found = tables.cases.keys() | excluded | {case for case, stage in left_at.items() if stage == STAGES[0]}
-    not_asked = tables.cases.keys() - tables.planned - left_at.keys()
-    ready = {case for case, counts in tables.frames.items() if counts["ready"]}
-    through = (ready & tables.grades.keys() if tables.graded else ready) - left_at.keys()
-    if astray := sorted(found ^ (through | not_asked | excluded | left_at.keys()), key=natural):
-        raise RuntimeError(
-            f"{name}: {len(found)} cases in are not {len(through)} out + {len(left_at)} quarantined"
-            f" + {len(excluded)} excluded + {len(not_asked)} not asked for; astray: {', '.join(astray[:5])}"
-        )
-    left = len(found)
-    flow = []
-    for stage in STAGES if tables.graded else STAGES[:-1]:
-        lost = sum(at == stage for at in left_at.values())
-        left -= lost
-        flow.append({"stage": stage, "quarantined": lost, "left": left})
-        if stage == STAGES[0]:
-            left -= len(excluded)
-            flow[-1] |= {"excluded": len(excluded), "left": left}
-            left -= len(not_asked)
-            flow.append({"stage": "plan_chunks", "not_asked_for": len(not_asked), "left": left})
-    counts = {
-        "in": len(found),
-        "out": len(through),
-        "quarantined": len(left_at),
-        "excluded": len(excluded),
-        "not_asked_for": len(not_asked),
-        "partial": len({row["case_id"] for row in on_the_way if row["status"] == "partial"} & through),
-    }
-    return through, {"cases": counts, "flow": flow}
+SHOWN = 200
+"""Rows of one group of problems; all are in the tables of quarantine."""
 
 
 def count_levels(rows: Iterable[tuple[str | None, str | None, str | None]]) -> list[dict[str, Any]]:
@@ -152,21 +62,21 @@ def why_undetermined(grade: Mapping[str, Any], size_mm: list[float | None] | Non
     return "the level is known, but one of the diameters is not, and may be the largest"
 
 
-def summarise_grades(tables: Tables, through: set[str]) -> dict[str, Any]:
+def summarise_grades(tables: Tables, through: np.ndarray) -> dict[str, Any]:
     """Count levels as stated and as computed, the advice, and the reasons where there is none."""
-    rows = [tables.cases[case] for case in through]
-    graded = [(tables.grades[row["case_id"]], row) for row in rows]
+    rows = {row["case_id"]: row for row in tables.cases.filter(pa.array(through)).to_pylist()}
+    graded = [(tables.grades[case_id], row) for case_id, row in rows.items()]
     reasons = Counter(
         why_undetermined(grade, row["size_mm"]) for grade, row in graded if grade["advice"] == UNDETERMINED
     )
     return {
         "cases": len(rows),
-        "with_histology": sum(row["pathology"] is not None for row in rows),
-        "stated": count_levels((row["tirads_system"], row["tirads_level"], row["pathology"]) for row in rows),
+        "with_histology": sum(row["pathology"] is not None for row in rows.values()),
+        "stated": count_levels((row["tirads_system"], row["tirads_level"], row["pathology"]) for row in rows.values()),
         "computed": count_levels(
-            (grade["system"], grade["level"], tables.cases[grade["case_id"]]["pathology"])
+            (grade["system"], grade["level"], rows[grade["case_id"]]["pathology"])
             for grade in tables.levels
-            if grade["case_id"] in through
+            if grade["case_id"] in rows
         ),
         "advice": most_common(Counter(grade["advice"] for grade, _ in graded), "advice"),
         "undetermined": most_common(reasons, "reason"),
@@ -178,57 +88,80 @@ def most_common(counts: Counter[str], what: str) -> list[dict[str, Any]]:
     return [{what: name, "cases": n} for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def group_problems(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of `quarantine` by stage, status and reason; reasons that differ in figures only are one."""
+def group_problems(problems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of `quarantine` by stage, status and reason; reasons that differ in figures only are one.
+
+    Of each group the first `SHOWN` rows are listed, by case and file; `more` is how many there are beside them.
+    """
     stages = (*STAGES, IMPORT)
-    groups: dict[tuple[int, int, str], list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[int, int, str], _Group] = defaultdict(_Group)
     for row in problems:
         reason = re.sub(r"\d+(\.\d+)?", "…", row["reason"])
-        groups[stages.index(row["stage"]), STATUSES.index(row["status"]), reason].append(row)
+        groups[stages.index(row["stage"]), STATUSES.index(row["status"]), reason].add(row)
     return [
         {
             "stage": stages[stage],
             "status": STATUSES[status],
-            "reason": reason if len({row["reason"] for row in rows}) > 1 else rows[0]["reason"],
-            "cases": len({row["case_id"] for row in rows}),
-            "rows": [
-                {key: row[key] for key in ("case_id", "file", "reason", "mend")}
-                for row in sorted(rows, key=lambda row: (natural(row["case_id"]), natural(row["file"] or "")))
-            ],
+            "reason": reason if len(group.reasons) > 1 else group.reasons[0],
+            "cases": len(group.cases),
+            "rows": group.first(),
+            "more": group.n - len(group.first()),
         }
-        for (stage, status, reason), rows in sorted(groups.items(), key=lambda item: item[0])
+        for (stage, status, reason), group in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
-def compare_counts(published: Mapping[str, int], tables: Tables, through: set[str], n_found: int) -> list[dict]:
+class _Group:
+    """Problems with one reason: how many, of which cases, and the first of them."""
+
+    def __init__(self) -> None:
+        self.n, self.cases, self.reasons = 0, set[str](), list[str]()
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self.n += 1
+        self.cases.add(row["case_id"])
+        if len(self.reasons) < 2 and row["reason"] not in self.reasons:
+            self.reasons.append(row["reason"])
+        self._rows.append({key: row[key] for key in ("case_id", "file", "reason", "mend")})
+        if len(self._rows) > 40 * SHOWN:
+            self._rows = self.first()
+
+    def first(self) -> list[dict[str, Any]]:
+        return heapq.nsmallest(SHOWN, self._rows, key=lambda row: (natural(row["case_id"]), natural(row["file"] or "")))
+
+
+def compare_counts(published: Mapping[str, int], tables: Tables, through: np.ndarray, n_found: int) -> list[dict]:
     """Return patients, cases and frames as published, as found, and as they got through; None is not known."""
 
-    def patients(rows: Iterable[Mapping[str, Any]]) -> int | None:
-        kinds = {(row["group_kind"], row["group_id"]) for row in rows}
-        return len(kinds) if kinds and all(kind == "patient" for kind, _ in kinds) else None
+    def patients(rows: pa.Table) -> int | None:
+        known = rows["group_kind"].unique().to_pylist() == ["patient"]
+        return int(pc.count_distinct(rows["group_id"]).as_py()) if known else None
 
-    claimed = [row["n_frames"] for row in tables.cases.values()]
+    claimed = tables.cases["n_frames"]
     found = {
-        "patients": (patients(tables.cases.values()), patients(tables.cases[case] for case in through)),
-        "cases": (n_found, len(through)),
-        "frames": (None if None in claimed else sum(claimed), sum(tables.frames[case]["taken"] for case in through)),
+        "patients": (patients(tables.cases), patients(tables.cases.filter(pa.array(through)))),
+        "cases": (n_found, int(through.sum())),
+        "frames": (
+            None if claimed.null_count else pc.sum(claimed).as_py() or 0,
+            int(tables.counts["taken"][through].sum()),
+        ),
     }
     return [
         {"what": what, "published": published.get(what), "found": n, "through": m} for what, (n, m) in found.items()
     ]
 
 
-def summarise_dataset(name: str, kind: str, tables: Tables) -> tuple[set[str], dict[str, Any]]:
-    """Return the cases of a data set that got through, and all its figures."""
+def summarise_dataset(name: str, kind: str, tables: Tables) -> tuple[dict[str, None], dict[str, Any]]:
+    """Return the cases of a data set that got through, in the order of its table, and all its figures."""
     through, followed = follow_cases(name, tables)
-    frames = sum((tables.frames[case] for case in through), Counter[str]())
-    own = card_of(kind, tables.cases.values())
-    return through, {
+    own = card_of(kind, tables.cases.select(["label_source"]).group_by("label_source").aggregate([]).to_pylist())
+    return dict.fromkeys(tables.cases["case_id"].filter(pa.array(through)).to_pylist()), {
         "kind": kind,
         **followed,
-        "frames": {key: frames[key] for key in ("taken", "outlined", "ready", "cut")},
+        "frames": {key: int(tables.counts[key][through].sum()) for key in ("taken", "outlined", "ready", "cut")},
         "grades": summarise_grades(tables, through) if tables.graded else None,
-        "quarantine": group_problems(tables.problems),
+        "quarantine": group_problems(tables.problems()),
         "card": {key: getattr(own, key) for key in CARD},
         "counts": compare_counts(own.counts, tables, through, followed["cases"]["in"]),
     }

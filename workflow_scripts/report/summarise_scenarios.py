@@ -1,13 +1,13 @@
 """The scenarios as the report shows them: what was asked, what the data carry, what each says and rests on."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.files import natural
-from workflow_scripts.report.summarise import Tables
+from workflow_scripts.report.follow_cases import Tables
 from workflow_scripts.tables import cases, matches, scenarios
 from workflow_scripts.tables.table import read_rows
 
@@ -35,12 +35,17 @@ def summarise_scenarios(table: Path, datasets: Mapping[str, Tables]) -> dict[str
     rows = sorted(read_rows(table, scenarios.SCHEMA), key=lambda row: natural(row["scenario_id"]))
     listed = json.loads(table.with_name("scenarios.json").read_text(encoding="utf-8-sig"))
     texts = {text["id"]: text for text in listed}
+    taken: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["status"] == "filled":
+            taken[row["dataset"]].add(row["case_id"])
+    known = {name: datasets[name].rows(ids) for name, ids in taken.items()}
     entries, shown = [], Counter[str]()
     for row in rows:
         filled = row["status"] == "filled"
         shown[row["template"]] += filled
         text = texts[row["scenario_id"]] if filled else {}
-        entries.append(summarise_scenario(row, text, datasets) | {"shown": shown[row["template"]] <= SHOWN})
+        entries.append(summarise_scenario(row, text, known, datasets) | {"shown": shown[row["template"]] <= SHOWN})
     return {
         "asked": len(rows),
         **{status: sum(row["status"] == status for row in rows) for status in ("filled", "refused")},
@@ -64,7 +69,12 @@ def summarise_template(match: Mapping[str, Any], rows: list[dict[str, Any]]) -> 
     }
 
 
-def summarise_scenario(row: Mapping[str, Any], text: Mapping[str, Any], datasets: Mapping[str, Tables]) -> dict:
+def summarise_scenario(
+    row: Mapping[str, Any],
+    text: Mapping[str, Any],
+    known: Mapping[str, Mapping[str, dict[str, Any]]],
+    datasets: Mapping[str, Tables],
+) -> dict:
     """Return one scenario: what it says, and the labels it rests on.
 
     Parameters
@@ -73,6 +83,8 @@ def summarise_scenario(row: Mapping[str, Any], text: Mapping[str, Any], datasets
         Its row of `scenarios`.
     text
         Its entry in scenarios.json; empty for a refused one.
+    known
+        The rows of `cases` of what was taken, by data set and case.
     """
     entry = {key: value for key, value in row.items() if key not in ("image", "overlay", "tile_sha256")}
     if row["status"] == "filled":
@@ -80,10 +92,9 @@ def summarise_scenario(row: Mapping[str, Any], text: Mapping[str, Any], datasets
         entry["action"] = text["erroneous_action" if error else "appropriate_action"]
         entry["expected"] = text["expected_action" if error else "clinical_decision"]
         entry |= {key: text[key] for key in ("title", "description")}
-        tables = datasets[row["dataset"]]
-        case = tables.cases[row["case_id"]]
+        case = known[row["dataset"]][row["case_id"]]
         entry["label_source"] = case["label_source"]
         entry["labels"] = {name: [case[name], unit] for name, unit in UNITS.items() if case[name] is not None}
-        grade = tables.grades.get(row["case_id"])
+        grade = datasets[row["dataset"]].grades.get(row["case_id"])
         entry["grade"] = grade and {key: grade[key] for key in GRADE}
     return entry

@@ -18,7 +18,8 @@ from workflow_scripts.report.draw_grader import draw_grader
 from workflow_scripts.report.draw_overlays import draw_overlays
 from workflow_scripts.report.draw_quality import draw_quality
 from workflow_scripts.report.draw_scores import draw_charts
-from workflow_scripts.report.summarise import Tables, read_tables, summarise_dataset
+from workflow_scripts.report.follow_cases import Tables, read_tables
+from workflow_scripts.report.summarise import summarise_dataset
 from workflow_scripts.report.summarise_comparison import draw_differences, summarise_comparison
 from workflow_scripts.report.summarise_descriptors import summarise_descriptors
 from workflow_scripts.report.summarise_findings import summarise_advice, summarise_calcium
@@ -72,8 +73,9 @@ def summarise(datasets: Path, roots: dict[str, str], table: Path, spec: dict[str
         figures["calcium"] = summarise_calcium(datasets / name, through) if calcium else None
         figures["advice"] = summarise_advice(datasets / name, through) if advice else None
         drawn = list(draw_frames(datasets / name, Path(roots[name]), through))
+        known = tables[name].rows({sample["case_id"] for sample, _ in drawn})
         for sample, _ in drawn:
-            case = tables[name].cases[sample["case_id"]]
+            case = known[sample["case_id"]]
             sample |= {key: case[key] for key in ("tirads_system", "tirads_level", "pathology")}
         figures["samples"] = [sample for sample, _ in drawn]
         figures["frames"]["drawn"] = len(drawn)

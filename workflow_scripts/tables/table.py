@@ -1,6 +1,7 @@
 """What every table shares: columns that say what they mean, rows in and out of Parquet, nothing half-written."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ def column(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Fie
     return pa.field(name, kind, metadata={"meaning": meaning, **({"unit": unit} if unit else {})})
 
 
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
-    """Write `rows` as one Parquet file: the same rows give the same bytes.
+GROUP = 1 << 16  # rows of a row group: what reads a table as a stream never holds more
+
+
+def as_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return `rows` as a table.
 
     Raises
     ------
@@ -30,23 +34,45 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema)
     rows = list(rows)
     used = set[str]().union(*rows)
     if unknown := used - set(schema.names):
-        raise ValueError(f"{path.name}: no column {sorted(unknown)} in the table; it has {schema.names}")
+        raise ValueError(f"no column {sorted(unknown)} in the table; it has {schema.names}")
     columns = [  # most kinds fill few of the columns
         pa.array([row.get(field.name) for row in rows], field.type)
         if field.name in used
-        else pa.nulls(len(rows), field.type)
+        else _nulls(len(rows), field.type)
         for field in schema
     ]
-    with write_beside(path) as beside:
-        pq.write_table(pa.Table.from_arrays(columns, schema=schema), beside, compression="zstd")
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+@lru_cache
+def _nulls(count: int, kind: pa.DataType) -> pa.Array:
+    """Return a column of nulls: one for all columns and all blocks of its kind and length."""
+    return pa.nulls(count, kind)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as one Parquet file: the same rows give the same bytes, in however many pieces they came."""
+    with write_beside(path) as beside, pq.ParquetWriter(beside, table.schema, compression="zstd") as file:
+        for start in range(0, max(table.num_rows, 1), GROUP):
+            file.write_table(table.slice(start, GROUP).combine_chunks())
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Write `rows` as one Parquet file; see `as_table`."""
+    write_table(path, as_table(rows, schema))
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a table, checked against its schema."""
+    table = pq.read_table(path)
+    if table.schema.names != schema.names:
+        raise ValueError(f"{path}: columns {table.schema.names}, expected {schema.names}; delete it and run again")
+    return table
 
 
 def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     """Read a table as a list of rows, checked against its schema."""
-    table = pq.read_table(path)
-    if table.schema.names != schema.names:
-        raise ValueError(f"{path}: columns {table.schema.names}, expected {schema.names}; delete it and run again")
-    rows: list[dict[str, Any]] = table.to_pylist()
+    rows: list[dict[str, Any]] = read_table(path, schema).to_pylist()
     return rows
 
 
