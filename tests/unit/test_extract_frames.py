@@ -1,5 +1,6 @@
 """Frames: exact, chosen by rule, and void when their case breaks."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fixtures import extract_spec, index_rows, index_spec, row, scan, write_ddti_case, write_guide, write_stack
-from workflow_scripts.collections.collection import Source
-from workflow_scripts.frames.extract_frames import choose_frames, extract_frames
+from workflow_scripts.collections.collection import Source, Unusable
+from workflow_scripts.frames.extract_frames import choose_frames, extract_frames, read_case
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.provenance import pixel_sha256
 from workflow_scripts.tables import cases, frames
@@ -92,6 +93,20 @@ def test_a_case_that_breaks_leaves_no_frame_and_the_rest_stays(tmp_path: Path) -
     assert [(problem["case_id"], problem["status"], problem["file"]) for problem in lost] == [
         ("a", "quarantined", "images/a_clip.mp4")
     ]
+
+
+def test_a_case_that_changes_while_it_is_read_is_not_used(tmp_path: Path) -> None:
+    write_guide(tmp_path / "set", {"a": 4})
+    found, _ = index_rows(tmp_path / "set", "d", index_spec("thyroid-cineclip"), tmp_path / "cache")
+    spec = extract_spec("thyroid-cineclip", "all")
+    source = Source(tmp_path / "set", tmp_path / "cache")
+    (case,) = found
+    assert len(list(read_case(source, spec, case, []))) == 4
+    reading = read_case(source, spec, case, [])
+    next(reading)
+    os.utime(tmp_path / "set" / "images" / "a_clip.mp4", ns=(0, 1))
+    with pytest.raises(Unusable, match=r"images/a_clip.mp4: it changed while it was read"):
+        list(reading)
 
 
 def test_the_same_cases_give_the_same_bytes(tmp_path: Path) -> None:

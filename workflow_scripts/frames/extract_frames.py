@@ -1,6 +1,6 @@
 """Take the frames of one chunk of cases, exactly as they are decoded, with the masks that experts drew."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,12 @@ def _labels(mask: np.ndarray | None) -> dict[str, Any] | None:
     return None if mask is None else {"bytes": encode_png(mask), "path": None}
 
 
+def stamps(root: Path, files: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return size and time (ns) of those files that are there: what changes when somebody writes to them."""
+    found = {file: (root / file).stat() for file in files if (root / file).is_file()}
+    return {file: (stat.st_size, stat.st_mtime_ns) for file, stat in found.items()}
+
+
 def read_case(source: Source, spec: Mapping[str, Any], case: dict[str, Any], lost: list) -> Iterator[dict]:
     """Yield the rows of one case; what it has lost is appended to `lost`.
 
@@ -92,6 +98,7 @@ def read_case(source: Source, spec: Mapping[str, Any], case: dict[str, Any], los
     Unusable
         When the case cannot be used; the rows that it has yielded are void.
     """
+    before = stamps(source.root, case["sources"])
     clip = find(spec["kind"]).open_case(source, case)
     count = 0
     for still in clip.read(choose_frames(spec["frames"], clip)):
@@ -105,6 +112,10 @@ def read_case(source: Source, spec: Mapping[str, Any], case: dict[str, Any], los
         )
         raise Unusable(first.file, f"no picture of the case can be used: {first.reason}", first.mend)
     lost += clip.problems
+    after = stamps(source.root, case["sources"])
+    for file, stamp in before.items():
+        if after.get(file) != stamp:
+            raise Unusable(file, "it changed while it was read", "run again when nobody writes there any more")
 
 
 def extract_frames(chunk: Path, source: Source, spec: dict[str, Any], out: Path) -> list[dict[str, Any]]:
