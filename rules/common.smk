@@ -21,7 +21,7 @@ from workflow_scripts.configuration import (
     refuse_tracked,
 )
 from workflow_scripts.decisions import DECISIONS, read_decisions
-from workflow_scripts.files import listing
+from workflow_scripts.files import in_bytes, listing, space_of
 from workflow_scripts.provenance import canonical_json, chunk_of, code_version, file_sha256, sha256
 
 STARTED = time.time()
@@ -305,11 +305,14 @@ def say_where_to_look():
     summary = results / "report" / "summary.json"
     if summary.is_file():
         cases = json.loads(summary.read_text(encoding="utf-8"))["cases"]
+        space = space_of(results)
+        most = ", ".join(f"{stage} {in_bytes(count)}" for stage, count in list(space.items())[:4])
         print(
             f"\nCases: {cases['in']} in, {cases['out']} out, {cases['quarantined']} in quarantine"
             f"{', %d not asked for' % cases['not_asked_for'] if cases['not_asked_for'] else ''} (reasons in the report)"
             f"\nScenarios: {results / 'scenarios' / 'scenarios.json'}"
-            f"\nReport:    {results / 'report' / 'index.html'}",
+            f"\nReport:    {results / 'report' / 'index.html'}"
+            f"\nSpace:     {in_bytes(sum(space.values()))} ({most}); `snakemake clean` frees what can be made again",
             file=sys.stderr,
         )
 

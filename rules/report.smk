@@ -209,3 +209,15 @@ rule figures:
     input:
         COPIES,
         "<results>/figures",
+
+
+rule clean:
+    """Delete frames, inputs and states of trainings, which can be made again; all that is to be read stays."""
+    localrule: True
+    params:
+        results=where(RESULTS),
+        local=where(LOCAL),
+    message:
+        "Deleting frames, inputs and states of trainings"
+    shell:
+        "rm -rf {params.results:q}/datasets/*/frames {params.results:q}/datasets/*/inputs {params.local:q}/cache/training"

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +76,17 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
 def _leads_back(link: str, folder: str) -> bool:
     real = os.path.realpath(link)
     return os.path.commonpath([real, os.path.realpath(folder)]) == real
+
+
+def space_of(results: Path) -> dict[str, int]:
+    """Return how many bytes each stage of a run takes, the most first; those of all data sets together."""
+    taken = Counter[str]()
+    for name, size, _ in listing(results):
+        first, *rest = name.split("/")
+        taken[rest[1] if first == "datasets" and len(rest) > 2 else first] += max(size, 0)
+    return dict(taken.most_common())
+
+
+def in_bytes(count: float) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

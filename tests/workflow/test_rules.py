@@ -12,7 +12,7 @@ import pytest
 from tests.workflow.conftest import Lab
 from workflow_scripts.provenance import ROOT
 
-TARGETS = {"check", "scenarios", "report", "figures", "release", "review", "verify"}
+TARGETS = {"check", "clean", "scenarios", "report", "figures", "release", "review", "verify"}
 TEXT = {path: path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))}
 RULES = {
     match[1]: match[0]

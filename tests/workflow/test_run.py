@@ -65,6 +65,17 @@ def test_a_trial_takes_the_first_cases(lab: Lab) -> None:
     assert [row["case_id"] for row in rows] == ["1", "2"]
 
 
+def test_clean_keeps_what_is_to_be_read(lab: Lab) -> None:
+    before = lab.products()
+    assert lab.ran("clean") == {"clean": 1}
+    gone = {name.split("/")[2] for name in before.keys() - lab.products().keys()}
+    assert gone == {"frames", "inputs"}
+    assert not lab.planned()  # they are made again when something needs them
+    mine = lab.place / "mine.yaml"
+    mine.write_text(mine.read_text() + "  seed: 1  # of scenarios")
+    assert lab.planned()["extract_frames"] == 5
+
+
 def test_check_says_what_is_wrong_and_ends_with_one_until_it_is_accepted(lab: Lab) -> None:
     (lab.clinic / "7_1.jpg").unlink()
     done = fresh(lab).run("check")

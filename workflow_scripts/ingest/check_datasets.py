@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from workflow_scripts import command
 from workflow_scripts.collections.collection import Source, Unusable, card_of, find
-from workflow_scripts.files import natural
+from workflow_scripts.files import in_bytes, natural
 from workflow_scripts.imaging.stills import encode_png
 from workflow_scripts.imaging.values import encode_values
 from workflow_scripts.tables import cases, quarantine
@@ -36,7 +36,7 @@ LISTED = 200  # problems; all are in the tables of quarantine
 SAMPLE = 3  # cases from which the size of a frame is taken
 
 
-def frame_bytes(source: Source, kind: str, rows: pa.Table) -> float | None:
+def framein_bytes(source: Source, kind: str, rows: pa.Table) -> float | None:
     """Return the mean size of a frame in `frames` over the first frames of a few cases; None where none decodes."""
     sizes = []
     for case in rows.slice(0, SAMPLE).to_pylist():
@@ -78,11 +78,11 @@ def describe(name: str, rows: pa.Table, lost: list[dict[str, Any]], source: Sour
         *(f"  {name:<11} {_counts(counted, said)}" for name, said in LABELS.items() if any(map(said, counted))),
         f"  frames      {taken}",
     ]
-    if (size := frame_bytes(source, options["kind"], rows)) is not None:
+    if (size := framein_bytes(source, options["kind"], rows)) is not None:
         # A model input is noise to PNG: about one byte in two pixels stays, mask and field cost little.
         needed = taken * (size + 0.6 * options["size"][0] * options["size"][1])
         free = shutil.disk_usage(Path.cwd()).free
-        lines.append(f"  space       about {_bytes(needed)} will be written; {_bytes(free)} are free")
+        lines.append(f"  space       about {in_bytes(needed)} will be written; {in_bytes(free)} are free")
     for row in lost[:LISTED]:
         lines.append(f"  {row['status']:<11} {row['case_id']}: {row['file']}: {row['reason']}; mend: {row['mend']}")
     if len(lost) > LISTED:
@@ -95,10 +95,6 @@ def _counts(counted: list[dict[str, Any]], said: Callable[[dict[str, Any]], str 
     for case in counted:
         counts[said(case) or "not known"] += case["count_all"]
     return ", ".join(f"{value} {n}" for value, n in sorted(counts.items())) or "none"
-
-
-def _bytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def read_quarantine(folder: Path, usable: pa.ChunkedArray) -> list[dict[str, Any]]:
