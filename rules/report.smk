@@ -213,6 +213,8 @@ rule figures:
 
 rule clean:
     """Delete frames, inputs and states of trainings, which can be made again; all that is to be read stays."""
+    log:
+        "<logs>/clean.log",
     localrule: True
     params:
         results=where(RESULTS),
@@ -221,3 +223,4 @@ rule clean:
         "Deleting frames, inputs and states of trainings"
     shell:
         "rm -rf {params.results:q}/datasets/*/frames {params.results:q}/datasets/*/inputs {params.local:q}/cache/training"
+        " &> {log:q}"
