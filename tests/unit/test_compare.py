@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tests.unit.score_tables import score_row
 from workflow_scripts.command import Refusal
 from workflow_scripts.metrics.compare import as_text, compare_models, main
-from workflow_scripts.provenance import ROOT
 from workflow_scripts.report.summarise_comparison import draw_differences, summarise_comparison
+from workflow_scripts.report.write_report import page_templates
 from workflow_scripts.tables import cases, scores
 from workflow_scripts.tables.table import write_rows
 
@@ -163,10 +162,7 @@ def test_the_section_of_the_report_shows_every_pair_and_where_zero_lies(tmp_path
     drawn = [draw_differences(each["pairs"]) for each in summary["comparisons"]]
     (places,) = drawn
     assert [place is not None and place["at"] > 100 for place in places] == [True, True, False]  # b is worse than c
-    page = Environment(
-        loader=FileSystemLoader(ROOT / "workflow_scripts" / "report"), autoescape=True, undefined=StrictUndefined
-    )
-    text = page.get_template("comparison.html").render(summary=summary, drawn=drawn)
+    text = page_templates().get_template("comparison.html").render(summary=summary, drawn=drawn)
     assert all(f'<th scope="row">{pair}</th>' in text for pair in ("a − b", "a − c", "b − c"))
     assert "+0.300" in text  # of a and b
 

@@ -96,10 +96,10 @@ def test_a_table_is_made_by_the_rule_that_is_named(name: str) -> None:
 
 def test_a_list_has_an_end_that_says_where_the_rest_is() -> None:
     row = {"case_id": "1", "file": "a", "reason": "torn", "mend": "mend it"}
-    group = {"status": "partial", "stage": "extract_frames", "reason": "torn", "cases": 1}
+    group = {"status": "partial", "stage": "extract_frames", "reason": "torn", "cases": 1, "more": 95}
     rows = [row] * (write_report.LISTED + 5)
     summary = {"datasets": {"clips": {"quarantine": [group | {"rows": rows}]}}}
     page = write_report.page_templates().get_template("quarantine.html").render(summary=summary)
     assert page.count("<td>torn</td>") == write_report.LISTED
-    assert "The first 200 of 205; all are in" in page
+    assert "The first 200 of 300; all are in" in page
     assert 'href="../datasets/clips/quarantine/"' in page

@@ -175,7 +175,8 @@ def test_the_index_leaves_out_whom_a_reviewer_excluded(tmp_path: Path) -> None:
     spec = index_spec("ddti")
 
     def index(*reviewed: Decision) -> tuple[list, list]:
-        return index_cases(tmp_path / "ddti", "clinic", spec, tmp_path / "cache", reviewed)
+        found, lost = index_cases(tmp_path / "ddti", "clinic", spec, tmp_path / "cache", reviewed)
+        return found.to_pylist(), lost.to_pylist()
 
     found, lost = index(decide("2", "exclude", pixels[1], 1), decide("1", "accept", "x"))
     assert [row["case_id"] for row in found] == ["1"]

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 metrics = pytest.importorskip("sklearn.metrics", reason="a lean environment has no scikit-learn")
 
 from tests.nodule_pictures import measured_phantoms  # noqa: E402
 from workflow_scripts.demo.nodules import CYSTIC, HYPERECHOIC, NO_FOCI, SMOOTH, SOLID, TALLER  # noqa: E402
-from workflow_scripts.provenance import ROOT  # noqa: E402
 from workflow_scripts.report.summarise_descriptors import summarise_descriptors  # noqa: E402
+from workflow_scripts.report.write_report import page_templates  # noqa: E402
 from workflow_scripts.tables import cases, folds, nodules  # noqa: E402
 from workflow_scripts.tables.table import write_rows  # noqa: E402
 from workflow_scripts.tirads.agreement import agreement, verdict  # noqa: E402
@@ -137,10 +136,7 @@ def test_the_command_and_its_part_of_the_report(tmp_path: Path) -> None:
     assert found["echogenicity"]["kappa"]["value"] > 0.9
     assert set(found) == {"composition", "echogenicity"}
 
-    environment = Environment(
-        loader=FileSystemLoader(ROOT / "workflow_scripts" / "report"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters["three"] = lambda value: f"{value:.3f}"
-    page = environment.get_template("descriptors.html").render(summary={"descriptors": summarise_descriptors(out)})
+    summary = {"descriptors": summarise_descriptors(out)}
+    page = page_templates().get_template("descriptors.html").render(summary=summary)
     assert "n = 40 cases of 39 groups" in page
     assert "Too few to learn from" in page

@@ -103,7 +103,7 @@ def test_a_line_of_logic_rebuilds_the_rules_that_import_it(lab: Lab) -> None:
     assert not lab.ran()
     ddti = scripts / "collections" / "ddti.py"
     ddti.write_text(ddti.read_text() + "\n\nANOTHER_LINE = 1\n")
-    looked = lab.planned()
+    looked = lab.ran()
     assert looked["extract_frames"] == 3  # the chunks of clinic, not those of the clips
     assert looked["index_cases"] == 1
 

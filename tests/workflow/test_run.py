@@ -132,7 +132,10 @@ def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(lab: Lab, finishe
         process = subprocess.Popen(
             lab.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        while len(list((lab.place / "results").glob("logs/**/*.log"))) < begun:
+        since = time.time()
+        while len(at := list((lab.place / "results").glob("logs/**/*.log"))) < begun or not any(
+            path.stat().st_mtime > since for path in at
+        ):
             assert process.poll() is None
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 1))  # into the job
