@@ -12,12 +12,12 @@ from tests.fixtures import index_spec, write_ddti_case
 from tests.unit.score_tables import GATES, NEARBY, NODULE, NOTHING, SHAPE, House, ellipse
 from workflow_scripts.command import Refusal
 from workflow_scripts.decisions import COLUMNS, Decision, read_decisions
+from workflow_scripts.imaging.contours import points_to_move
 from workflow_scripts.imaging.stills import decode_picture, read_still
 from workflow_scripts.ingest.index_cases import index_cases
 from workflow_scripts.metrics import flag_cases, score_masks
 from workflow_scripts.provenance import canonical_json, chunk_of, pixel_sha256
 from workflow_scripts.review import read_reviews
-from workflow_scripts.review.contours import points_to_move
 from workflow_scripts.review.read_reviews import fill
 from workflow_scripts.tables import flags, reviews, scores
 from workflow_scripts.tables.table import read_rows

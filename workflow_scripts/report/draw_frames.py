@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from workflow_scripts.files import natural
+from workflow_scripts.imaging.contours import closed_path
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.tables.table import planned, stream_rows
@@ -96,14 +97,7 @@ def stored(picture: dict[str, Any] | None) -> np.ndarray | None:
 
 def outlines(labels: np.ndarray | None) -> str:
     """Return the path of SVG around every label of a mask, holes included; empty where there is none."""
-    if labels is None:
-        return ""
-    paths = []
-    for label in np.unique(labels[labels > 0]):
-        region = (labels == label).astype(np.uint8)
-        for contour in cv2.findContours(region, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[0]:
-            paths.append("M" + " ".join(f"{x},{y}" for x, y in contour[:, 0].tolist()) + "Z")
-    return "".join(paths)
+    return "" if labels is None else closed_path(labels)
 
 
 def data_uri(pixels: np.ndarray) -> str:

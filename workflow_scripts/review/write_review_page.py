@@ -12,10 +12,10 @@ import numpy as np
 
 from workflow_scripts import command
 from workflow_scripts.decisions import read_decisions
+from workflow_scripts.imaging.contours import closed_path, points_to_move
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.provenance import canonical_json, sha256
-from workflow_scripts.review.contours import closed_path, points_to_move
 from workflow_scripts.review.queue import Item, choose_items, pick_rows
 from workflow_scripts.tables.table import planned
 
