@@ -103,30 +103,37 @@ rule write_features:
 
 
 rule embed_nodules:
-    """Describe each outlined nodule of one chunk by the features of the network that outlines."""
+    """Describe each outlined nodule of one chunk by the features of the networks that outline."""
     input:
         inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
-        masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
-        weights=GIVEN or "<results>/model/{model}/fold-{fold}.safetensors",
+        masks=expand(
+            "<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet", fold=FOLDS, allow_missing=True
+        ),
+        weights=WEIGHTS,
         folds=[] if GIVEN else "<results>/model/folds.parquet",
     output:
-        embeddings="<results>/datasets/{dataset}/embeddings/{model}/{fold}/{chunk}.parquet",
+        embeddings=expand(
+            "<results>/datasets/{dataset}/embeddings/{model}/{fold}/{chunk}.parquet", fold=FOLDS, allow_missing=True
+        ),
     log:
-        "<logs>/embed_nodules/{dataset}/{model}/{fold}/{chunk}.log",
+        "<logs>/embed_nodules/{dataset}/{model}/{chunk}.log",
     benchmark:
-        "<benchmarks>/embed_nodules/{dataset}/{model}/{fold}/{chunk}.jsonl"
+        "<benchmarks>/embed_nodules/{dataset}/{model}/{chunk}.jsonl"
+    wildcard_constraints:
+        model=re.escape(MODEL),
     threads: config["model"]["threads"]
     resources:
         mem_mb=memory(3),
     params:
+        folds=FOLDS,
         spec=spec("embed_nodules"),
         code=code("segment.embed_nodules"),
     message:
-        "Describing the nodules of {wildcards.dataset}, chunk {wildcards.chunk}, by the network of fold {wildcards.fold}"
+        "Describing the nodules of {wildcards.dataset}, chunk {wildcards.chunk}, by {wildcards.model}"
     shell:
         "python -m workflow_scripts.segment.embed_nodules"
         " --inputs {input.inputs:q} --masks {input.masks:q} --folds {input.folds:q} --dataset {wildcards.dataset}"
-        " --weights {input.weights:q} --model {wildcards.model} --fold {wildcards.fold} --spec {params.spec:q}"
+        " --weights {input.weights:q} --model {wildcards.model} --fold {params.folds:q} --spec {params.spec:q}"
         " --embeddings {output.embeddings:q} &> {log:q}"
 
 

@@ -153,29 +153,34 @@ rule export_nnunet:
 
 
 rule predict_masks:
-    """Segment one chunk with a model that has never seen its patients."""
+    """Segment one chunk, each patient with a model that has never seen them."""
     input:
         inputs="<results>/datasets/{dataset}/inputs/{chunk}.parquet",
-        weights=GIVEN or "<results>/model/{model}/fold-{fold}.safetensors",
+        weights=WEIGHTS,
         folds=[] if GIVEN else "<results>/model/folds.parquet",
     output:
-        masks="<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet",
+        masks=expand(
+            "<results>/datasets/{dataset}/masks/{model}/{fold}/{chunk}.parquet", fold=FOLDS, allow_missing=True
+        ),
     log:
-        "<logs>/predict_masks/{dataset}/{model}/{fold}/{chunk}.log",
+        "<logs>/predict_masks/{dataset}/{model}/{chunk}.log",
     benchmark:
-        "<benchmarks>/predict_masks/{dataset}/{model}/{fold}/{chunk}.jsonl"
+        "<benchmarks>/predict_masks/{dataset}/{model}/{chunk}.jsonl"
+    wildcard_constraints:
+        model=re.escape(MODEL),
     threads: config["model"]["threads"]
     resources:
         mem_mb=memory(3),
     params:
+        folds=FOLDS,
         spec=spec("predict_masks"),
         code=code("segment.predict_masks"),
     message:
-        "Segmenting {wildcards.dataset}, chunk {wildcards.chunk}, with {wildcards.model} of fold {wildcards.fold}"
+        "Segmenting {wildcards.dataset}, chunk {wildcards.chunk}, with {wildcards.model}"
     shell:
         "python -m workflow_scripts.segment.predict_masks"
         " --inputs {input.inputs:q} --folds {input.folds:q} --dataset {wildcards.dataset} --weights {input.weights:q}"
-        " --model {wildcards.model} --fold {wildcards.fold} --spec {params.spec:q} --masks {output.masks:q} &> {log:q}"
+        " --model {wildcards.model} --fold {params.folds:q} --spec {params.spec:q} --masks {output.masks:q} &> {log:q}"
 
 
 rule import_masks:

@@ -60,7 +60,7 @@ def _rule(file: Path, match: re.Match[str], named: Mapping[str, str]) -> Rule:
         threads=threads if threads.isdigit() else "`" + ".".join(re.findall(r'"(\w+)"', threads)) + "`",
         memory=memory[1] if memory else "",
         local="localrule" in parts,
-        wild=bool(re.search(r'(?<!expand\()(?<!f)"<results>[^"]*\{', parts.get("output", ""))),
+        wild="{" in parts.get("log", ""),
     )
 
 

@@ -1,5 +1,6 @@
 """What an encoder makes of a nodule, and a control in which nothing of the nodule is left."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,11 @@ def embedder(weights: Path) -> Embedder:
 
 
 def embed(
-    folder: Path, embedder: Embedder, rows: list[dict], predicted: list[dict] | None = None, **other: Any
+    folder: Path, embedder: Embedder, rows: list[dict], predicted: Sequence[dict] = (), tested: set[str] | None = None
 ) -> list:
     write_rows(folder / "inputs.parquet", rows, inputs.SCHEMA)
-    if predicted is not None:
-        write_rows(folder / "masks.parquet", predicted, masks.SCHEMA)
-    own = None if predicted is None else folder / "masks.parquet"
-    return list(embed_nodules(folder / "inputs.parquet", own, other.get("tested"), embedder, "m", "0"))
+    write_rows(folder / "masks.parquet", list(predicted), masks.SCHEMA)
+    return list(embed_nodules(folder / "inputs.parquet", folder / "masks.parquet", tested, embedder, "m", "0"))
 
 
 def test_nothing_of_the_nodule_is_in_its_control() -> None:
@@ -163,12 +162,14 @@ def test_the_control_falls_to_chance_and_the_picture_does_not(
     write_rows(where / "inputs" / "000.parquet", rows, inputs.SCHEMA)
     write_rows(where / "nodules" / "000.parquet", [], nodules.SCHEMA)
     write_rows(tmp_path / "folds.parquet", dealt, folds.SCHEMA)
-    for fold in ("0", "1"):  # by hand, as the rule does
-        out = where / "embeddings" / "unet-resnet18" / fold / "000.parquet"
-        arguments = ["--inputs", str(where / "inputs" / "000.parquet"), "--folds", str(tmp_path / "folds.parquet")]
-        arguments += ["--dataset", "d", "--weights", str(weights), "--model", "unet-resnet18", "--fold", fold]
-        main([*arguments, "--spec", '{"threads": 1, "sha256": null}', "--embeddings", str(out)])
-        assert len(read_rows(out, embeddings.SCHEMA)) == n
+    write_rows(where / "masks.parquet", [], masks.SCHEMA)
+    out = [str(where / "embeddings" / "unet-resnet18" / fold / "000.parquet") for fold in "01"]
+    arguments = ["--inputs", str(where / "inputs" / "000.parquet"), "--folds", str(tmp_path / "folds.parquet")]
+    arguments += ["--masks", *[str(where / "masks.parquet")] * 2, "--weights", *[str(weights)] * 2]
+    arguments += ["--dataset", "d", "--model", "unet-resnet18", "--fold", "0", "1", "--embeddings", *out]
+    main([*arguments, "--spec", '{"threads": 1, "sha256": null}'])  # by hand, as the rule does
+    for path in out:
+        assert len(read_rows(Path(path), embeddings.SCHEMA)) == n
     figures, _ = train_grader(tmp_path / "datasets", tmp_path / "folds.parquet", spec("d"))
     found = figures["tasks"][KWAK]
     assert found["arms"]["picture"]["auc"]["interval"][0] > 0.8

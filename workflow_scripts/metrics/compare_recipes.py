@@ -146,6 +146,8 @@ def compare_recipes(recipes: Path, base: Path, out: Path, cores: str) -> list[Ro
             config = config | {"split": split | {"given": str((out / "split.csv").absolute())}}
         row: Row = {"recipe": name, "differs": in_words(changes) or "nothing: the base"}
         if failed := run(config, folder, cores):
+            if first is None:  # with folds of their own the others could not be compared, and would be trained anew
+                raise command.Refusal(f"compare_recipes: {name}, which the others are held against, failed: {failed}")
             log.warning("%s failed: %s", name, failed)
             rows.append(row | {"failed": failed})
         else:

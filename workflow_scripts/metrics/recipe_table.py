@@ -105,7 +105,7 @@ def as_markdown(rows: list[Row]) -> str:
             *(shown(row, "iou_change", "+"), f"{row['training_minutes']:.1f}", f"{row['parameters'] / 1e6:.1f}"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"{INTERVAL} The first is the first recipe that did not fail.", ""])
+    return "\n".join([*lines, "", INTERVAL, ""])
 
 
 def write_table(out: Path, rows: list[Row]) -> None:

@@ -1,7 +1,7 @@
 """Describe the largest nodule of each frame of a chunk by what a network's encoder makes of it, and a control.
 
-One network sees all cases of a chunk: networks of other folds have other features, which cannot be compared. It has
-never seen the cases of its own fold, on which whatever is learnt from the features is tested.
+Each fold's network sees all cases of a chunk: networks of other folds have other features, which cannot be compared. It
+has never seen the cases of its own fold, on which whatever is learnt from the features is tested.
 
 The control is what the encoder makes of a picture in which no nodule is left. Filling the nodule in would leave a patch
 that tells its size, and size goes with the level; so the whole picture is laid anew, in rows of tiles taken from
@@ -105,7 +105,7 @@ def spread_over_cases(inputs: Path) -> set[str]:
 
 
 def embed_nodules(
-    inputs: Path, masks: Path | None, tested: set[str] | None, embedder: Embedder, model: str, fold: str
+    inputs: Path, masks: Path, tested: set[str] | None, embedder: Embedder, model: str, fold: str
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of `embeddings` of one chunk.
 
@@ -119,10 +119,9 @@ def embed_nodules(
         The network's name, and the fold that it never saw.
     """
     wanted = spread_over_cases(inputs)
-    rows = stream_rows(masks, ["frame_id", "case_id", "mask"]) if masks else iter(())
     predicted = {
         row["frame_id"]: row["mask"]["bytes"]
-        for row in rows
+        for row in stream_rows(masks, ["frame_id", "case_id", "mask"])
         if row["frame_id"] in wanted and (tested is None or row["case_id"] in tested)
     }
     for row in stream_rows(inputs, ["frame_id", "case_id", "image", "mask", "affine", "field"]):
@@ -158,26 +157,26 @@ def main(argv: list[str] | None = None) -> None:
     """Describe one chunk."""
     arguments = command.parser(__doc__)
     arguments.add_argument("--inputs", type=command.existing, required=True, help="table of inputs")
-    arguments.add_argument("--masks", type=command.existing, help="table of the masks of the same network")
+    arguments.add_argument("--masks", type=command.existing, nargs="+", required=True, help="their masks, one a fold")
     arguments.add_argument("--folds", type=command.existing, nargs="*", help="table of folds; none for a given model")
     arguments.add_argument("--dataset", required=True, help="the data set's name")
-    arguments.add_argument("--weights", type=command.existing, required=True, help="safetensors")
+    arguments.add_argument("--weights", type=command.existing, nargs="+", required=True, help="safetensors, one a fold")
     arguments.add_argument("--model", required=True, help="the network's name")
-    arguments.add_argument("--fold", required=True, help="the fold that the network has never seen, or `given`")
+    arguments.add_argument("--fold", nargs="+", required=True, help="the fold that each has never seen, or `given`")
     arguments.add_argument("--spec", type=command.json_argument, required=True, help="threads, sha256 as JSON")
-    arguments.add_argument("--embeddings", type=Path, required=True, help="table to write")
+    arguments.add_argument("--embeddings", type=Path, nargs="+", required=True, help="tables to write, one a fold")
     args = arguments.parse_args(argv)
     log = command.start("embed_nodules")
     rows = [row for path in args.folds or [] for row in read_rows(path, folds.SCHEMA)]
-    tested = {row["case_id"] for row in rows if row["dataset"] == args.dataset and str(row["fold"]) == args.fold}
-    embedder = Embedder(args.weights, args.spec["sha256"], args.spec["threads"])
-    found = embed_nodules(args.inputs, args.masks, tested if rows else None, embedder, args.model, args.fold)
-    count = 0
-    with write_beside(args.embeddings) as beside, RowWriter(beside, embeddings.SCHEMA) as writer:
-        for row in found:
-            writer.write(row)
-            count += 1
-    log.info("%d outlined nodules on %s", count, embedder.device.type)
+    for weights, fold, masks, out in zip(args.weights, args.fold, args.masks, args.embeddings, strict=True):
+        tested = {row["case_id"] for row in rows if row["dataset"] == args.dataset and str(row["fold"]) == fold}
+        embedder = Embedder(weights, args.spec["sha256"], args.spec["threads"])
+        count = 0
+        with write_beside(out) as beside, RowWriter(beside, embeddings.SCHEMA) as writer:
+            for row in embed_nodules(args.inputs, masks, tested if rows else None, embedder, args.model, fold):
+                writer.write(row)
+                count += 1
+        log.info("fold %s: %d outlined nodules on %s", fold, count, embedder.device.type)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Segment one chunk of inputs with a model that has never seen their patients; masks on the frames' own grid."""
+"""Segment one chunk of inputs with models that have never seen their patients; masks on the frames' own grid.
+
+All folds in one process: to load torch takes as long as hundreds of pictures.
+"""
 
 import json
 import logging
@@ -238,21 +241,23 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--inputs", type=command.existing, required=True, help="table of inputs")
     arguments.add_argument("--folds", type=command.existing, nargs="*", help="table of folds; none for a given model")
     arguments.add_argument("--dataset", required=True, help="the data set's name")
-    arguments.add_argument("--weights", type=command.existing, required=True, help="safetensors")
+    arguments.add_argument("--weights", type=command.existing, nargs="+", required=True, help="safetensors, one a fold")
     arguments.add_argument("--model", required=True, help="the model's name")
-    arguments.add_argument("--fold", required=True, help="the fold that the model has never seen, or `given`")
+    arguments.add_argument("--fold", nargs="+", required=True, help="the fold that each has never seen, or `given`")
     arguments.add_argument(
         "--spec", type=command.json_argument, required=True, help="threads, sha256, mirrored, preprocess as JSON"
     )
-    arguments.add_argument("--masks", type=Path, required=True, help="table to write")
+    arguments.add_argument("--masks", type=Path, nargs="+", required=True, help="tables to write, one a fold")
     args = arguments.parse_args(argv)
     log = command.start("predict_masks")
     rows = [row for path in args.folds or [] for row in read_rows(path, folds.SCHEMA)]
     held_out = {row["case_id"]: row["fold"] for row in rows if row["dataset"] == args.dataset}
-    check_card(args.weights, args.spec["preprocess"])
-    predictor = Predictor(args.weights, args.spec["sha256"], args.spec["threads"])
-    count = predict_masks(args.inputs, held_out, predictor, args.model, args.fold, args.masks, args.spec["mirrored"])
-    log.info("%d frames on %s in %s", count, predictor.device.type, str(predictor.precision).removeprefix("torch."))
+    for weights, fold, out in zip(args.weights, args.fold, args.masks, strict=True):
+        check_card(weights, args.spec["preprocess"])
+        predictor = Predictor(weights, args.spec["sha256"], args.spec["threads"])
+        count = predict_masks(args.inputs, held_out, predictor, args.model, fold, out, args.spec["mirrored"])
+        precision = str(predictor.precision).removeprefix("torch.")
+        log.info("fold %s: %d frames on %s in %s", fold, count, predictor.device.type, precision)
 
 
 if __name__ == "__main__":
