@@ -5,7 +5,7 @@
 # Pinned by version. The digest could not be looked up when this was written: append yours as @sha256:...
 FROM python:3.11.14-slim-bookworm
 COPY envs/lean.lock /opt/casebook/envs/lean.lock
-RUN echo 'e903e5d2d0e2c603d62733f085e92bb845f41784b3770b10504d4fae28ed3fd8  /opt/casebook/envs/lean.lock' | sha256sum --check - \
+RUN echo '2fcbfe87490dcc52d44683058fa0b308501eac6ddd20aa10d16534a618b15610  /opt/casebook/envs/lean.lock' | sha256sum --check - \
  && python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r /opt/casebook/envs/lean.lock
 COPY CITATION.cff /opt/casebook/CITATION.cff

@@ -5,7 +5,7 @@
 # Pinned by version. The digest could not be looked up when this was written: append yours as @sha256:...
 FROM python:3.11.14-slim-bookworm
 COPY envs/requirements.lock /opt/casebook/envs/requirements.lock
-RUN echo '75b1ecb01c0595a87c5920897dc14aca9868a98e842a801683244bc573b78397  /opt/casebook/envs/requirements.lock' | sha256sum --check - \
+RUN echo '011999bc0abeb350a384da5adac6552c775b486db8029c2222bdf0eb92307212  /opt/casebook/envs/requirements.lock' | sha256sum --check - \
  && python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r /opt/casebook/envs/requirements.lock
 COPY CITATION.cff /opt/casebook/CITATION.cff

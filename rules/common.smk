@@ -307,13 +307,12 @@ def say_where_to_look():
         cases = json.loads(summary.read_text(encoding="utf-8"))["cases"]
         space = space_of(results)
         most = ", ".join(f"{stage} {in_bytes(count)}" for stage, count in list(space.items())[:4])
-        print(
+        logger.info(
             f"\nCases: {cases['in']} in, {cases['out']} out, {cases['quarantined']} in quarantine"
             f"{', %d not asked for' % cases['not_asked_for'] if cases['not_asked_for'] else ''} (reasons in the report)"
             f"\nScenarios: {results / 'scenarios' / 'scenarios.json'}"
             f"\nReport:    {results / 'report' / 'index.html'}"
-            f"\nSpace:     {in_bytes(sum(space.values()))} ({most}); `snakemake clean` frees what can be made again",
-            file=sys.stderr,
+            f"\nSpace:     {in_bytes(sum(space.values()))} ({most}); `snakemake clean` frees what can be made again"
         )
 
 
@@ -323,5 +322,5 @@ def say_what_to_do():
         if path.stat().st_mtime >= STARTED:
             said = path.read_text(encoding="utf-8", errors="replace")
             _, refused, why = f"\n{said}".partition("\ncasebook: ")
-            print(refused + why.rstrip(), end="", file=sys.stderr)
-    print(file=sys.stderr)
+            if refused:
+                logger.error(refused.strip("\n") + why.rstrip())

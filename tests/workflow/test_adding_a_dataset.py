@@ -44,7 +44,7 @@ def test_the_toy_of_the_page_goes_through_the_workflow(tmp_path: Path) -> None:
     run = [sys.executable, "-m", "snakemake", "--cores", "1", "--snakefile", str(copy / "Snakefile")]
     run += ["--workflow-profile", str(copy / "profiles" / "default"), "--directory", str(tmp_path / "run")]
     done = subprocess.run(
-        [*run, "--configfile", str(mine)],
+        [*run, "--logger", "rich", "--configfile", str(mine)],  # whose bars must leave the last words readable
         capture_output=True,
         text=True,
         check=False,
