@@ -117,7 +117,11 @@ def spec(rule):
                     "cross_validate": config["split"]["cross_validate"],
                 },
                 "train_model": lambda: {
-                    **{name: value for name, value in config["model"].items() if not name.startswith("weights")},
+                    **{
+                        name: value
+                        for name, value in config["model"].items()
+                        if not name.startswith(("weights", "test_time"))
+                    },
                     "kinds": {name: KINDS[name] for name in LEARNT},
                     "preprocess": config["preprocess"],
                 },
@@ -130,6 +134,7 @@ def spec(rule):
                 "predict_masks": lambda: {
                     "preprocess": config["preprocess"],
                     "mirrored": config["quality"]["mirrored"],
+                    "test_time": config["model"]["test_time_augmentation"],
                     "threads": config["model"]["threads"],
                     "sha256": config["model"]["weights_sha256"],
                 },

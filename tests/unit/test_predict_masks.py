@@ -17,6 +17,7 @@ from workflow_scripts.imaging.quality_signals import SIGNALS
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.segment.network import build_network, save_network
 from workflow_scripts.segment.predict_masks import Predictor, describe_mask, predict_masks, quicken, unseen
+from workflow_scripts.segment.test_time import average_over_views
 from workflow_scripts.segment.train_model import Trainer
 from workflow_scripts.tables import inputs, masks
 from workflow_scripts.tables.table import read_rows, write_rows
@@ -78,6 +79,16 @@ def test_only_who_was_held_out_is_predicted() -> None:
     assert [row["case_id"] for row in unseen(iter(rows), "given", {})] == list("abcd")
 
 
+def test_what_each_view_gives_is_brought_back_to_where_it_was() -> None:
+    pictures = np.zeros((2, 96, 128), np.uint8)
+    cv2.ellipse(pictures[0], (40, 30), (18, 10), 30, 0, 360, 255, -1)
+    cv2.ellipse(pictures[1], (120, 90), (18, 10), 0, 0, 360, 255, -1)  # at the edge: in some views it is cut
+    smooth = np.stack([cv2.GaussianBlur(picture, (0, 0), 4) for picture in pictures])
+    found = average_over_views(lambda views: views / np.float32(255), smooth)
+    assert np.abs(found[0] - smooth[0] / 255).max() < 0.03
+    assert ((found[1] > 0.5) != (smooth[1] > 127)).mean() < 0.001
+
+
 def row(k: int) -> dict[str, Any]:
     picture, _ = scan(k)
     return {
@@ -93,10 +104,11 @@ def test_a_mask_does_not_depend_on_who_else_is_in_the_chunk(tmp_path: Path) -> N
     trainer = Trainer(SPEC, 1, tmp_path / "state")
     save_network(tmp_path / "w.safetensors", trainer.network, f"Unet/{SPEC['encoder']}")
     predictor = Predictor(tmp_path / "w.safetensors", None, 1)
+    ways = {"mirrored": True, "test_time": True}
 
     def predicted(*numbers: int) -> dict[str, Any]:
         write_rows(tmp_path / "inputs.parquet", [row(k) for k in numbers], inputs.SCHEMA)
-        predict_masks(tmp_path / "inputs.parquet", {}, predictor, "m", "given", tmp_path / "masks.parquet", True)
+        predict_masks(tmp_path / "inputs.parquet", {}, predictor, "m", "given", tmp_path / "masks.parquet", **ways)
         return {found["frame_id"]: found for found in read_rows(tmp_path / "masks.parquet", masks.SCHEMA)}
 
     many = predicted(*range(11))

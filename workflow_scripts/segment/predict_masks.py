@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from workflow_scripts.segment.network import (
     mixed_precision,
     out_of_memory,
 )
+from workflow_scripts.segment.test_time import average_over_views
 from workflow_scripts.tables import folds, masks
 from workflow_scripts.tables.table import RowWriter, read_rows, stream_rows
 
@@ -207,10 +209,16 @@ def predict_masks(
     model: str,
     fold: str,
     out: Path,
+    *,
     mirrored: bool = False,
+    test_time: bool = False,
 ) -> int:
-    """Write the masks of one chunk, and return how many frames were predicted; `mirrored` asks for the agreement with
-    what the mirrored picture gives, which takes as long again."""
+    """Write the masks of one chunk, and return how many frames were predicted.
+
+    `mirrored` asks for the agreement with what the mirrored picture gives, which takes as long again; `test_time` for
+    masks averaged over several views, which takes five times as long.
+    """
+    see = partial(average_over_views, predictor.probabilities) if test_time else predictor.probabilities
 
     def masked(
         row: dict[str, Any], picture: np.ndarray, probability: np.ndarray, other: np.ndarray | None
@@ -229,7 +237,7 @@ def predict_masks(
         for rows in batched(unseen(stream_rows(inputs, columns), fold, held_out)):
             pictures = np.stack(list(pool.map(decode_picture, (row["image"]["bytes"] for row in rows))))
             others = predictor.probabilities(pictures[..., ::-1])[..., ::-1] if mirrored else [None] * len(rows)
-            for found in pool.map(masked, rows, pictures, predictor.probabilities(pictures), others):
+            for found in pool.map(masked, rows, pictures, see(pictures), others):
                 writer.write(found)
             count += len(rows)
     return count
@@ -245,7 +253,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--model", required=True, help="the model's name")
     arguments.add_argument("--fold", nargs="+", required=True, help="the fold that each has never seen, or `given`")
     arguments.add_argument(
-        "--spec", type=command.json_argument, required=True, help="threads, sha256, mirrored, preprocess as JSON"
+        "--spec",
+        type=command.json_argument,
+        required=True,
+        help="threads, sha256, mirrored, test_time, preprocess as JSON",
     )
     arguments.add_argument("--masks", type=Path, nargs="+", required=True, help="tables to write, one a fold")
     args = arguments.parse_args(argv)
@@ -255,7 +266,8 @@ def main(argv: list[str] | None = None) -> None:
     for weights, fold, out in zip(args.weights, args.fold, args.masks, strict=True):
         check_card(weights, args.spec["preprocess"])
         predictor = Predictor(weights, args.spec["sha256"], args.spec["threads"])
-        count = predict_masks(args.inputs, held_out, predictor, args.model, fold, out, args.spec["mirrored"])
+        ways = {way: args.spec[way] for way in ("mirrored", "test_time")}
+        count = predict_masks(args.inputs, held_out, predictor, args.model, fold, out, **ways)
         precision = str(predictor.precision).removeprefix("torch.")
         log.info("fold %s: %d frames on %s in %s", fold, count, predictor.device.type, precision)
 
