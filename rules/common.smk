@@ -120,7 +120,7 @@ def spec(rule):
                     **{
                         name: value
                         for name, value in config["model"].items()
-                        if not name.startswith(("weights", "test_time"))
+                        if not name.startswith(("weights", "test_time_augmentation"))
                     },
                     "kinds": {name: KINDS[name] for name in LEARNT},
                     "preprocess": config["preprocess"],
@@ -134,7 +134,7 @@ def spec(rule):
                 "predict_masks": lambda: {
                     "preprocess": config["preprocess"],
                     "mirrored": config["quality"]["mirrored"],
-                    "test_time": config["model"]["test_time_augmentation"],
+                    "test_time_augmentation": config["model"]["test_time_augmentation"],
                     "threads": config["model"]["threads"],
                     "sha256": config["model"]["weights_sha256"],
                 },

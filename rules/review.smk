@@ -32,7 +32,7 @@ rule read_reviews:
         "Reading the reviews of {wildcards.dataset}, chunk {wildcards.chunk}"
     shell:
         "python -m workflow_scripts.review.read_reviews"
-        " --table {params.review:q} --frames {input.frames:q} --dataset {wildcards.dataset} --n-chunks {params.n_chunks}"
+        " --review {params.review:q} --frames {input.frames:q} --dataset {wildcards.dataset} --n-chunks {params.n_chunks}"
         " --reviews {output.reviews:q} &> {log:q}"
 
 
@@ -75,7 +75,7 @@ rule write_review_page:
     shell:
         "python -m workflow_scripts.review.write_review_page"
         " --datasets {params.results:q}/datasets --roots {params.roots:q} --spec {params.spec:q} --flags {input.flags:q}"
-        " --table {params.review:q} --page {output.page:q} &> {log:q}"
+        " --review {params.review:q} --page {output.page:q} &> {log:q}"
 
 
 rule review:

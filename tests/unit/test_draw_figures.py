@@ -70,8 +70,10 @@ def finish(folder: Path) -> Path:
     (run.results / "report" / "summary.json").write_text(json.dumps(summary))
     (run.results / "recipes").mkdir()
     (run.results / "recipes" / "recipes.csv").write_text(RECIPES)
-    (run.results / "benchmarks" / "extract_frames").mkdir(parents=True)
-    (run.results / "benchmarks" / "extract_frames" / "0.jsonl").write_text('{"s": 1.5, "max_rss": "NA"}\n')
+    for job, took in (("extract_frames/clips/000", '"NA"'), ("index_cases/clips", "90.5"), ("write_report", "80.5")):
+        benchmark = run.results / "benchmarks" / f"{job}.jsonl"
+        benchmark.parent.mkdir(parents=True, exist_ok=True)
+        benchmark.write_text(f'{{"s": 1.5, "max_rss": {took}}}\n')
     return run.results
 
 
@@ -136,6 +138,14 @@ def test_no_figure_tells_of_a_case(figures: Path) -> None:
     assert not any("alert" in reason or "broken at" in reason for reason in reasons)
 
 
+def test_a_job_costs_what_it_took_for_the_frames_of_its_chunk_or_the_cases_of_its_data_set(figures: Path) -> None:
+    rows = [tuple(row.values()) for row in table(figures / "cost_per_size.csv")]
+    assert rows == [
+        ("extract_frames", "clips", "frames", "40", "1.5", ""),
+        ("index_cases", "clips", "cases", "2", "1.5", "90.5"),
+    ]
+
+
 def test_the_flow_adds_up(results: Path) -> None:
     rows = table(results / "figures" / "flow.csv")
     summary = json.loads((results / "report" / "summary.json").read_text())
@@ -150,12 +160,12 @@ def test_a_reason_that_several_cases_share_is_told_without_its_digits() -> None:
     rows = [{"case_id": case} for case in "abc"]
     problem = {"stage": "index_cases", "status": "quarantined"}
     shared = (
-        problem | {"reason": "line 7 is short", "rows": rows[:1]},
-        problem | {"reason": "line 9 is short", "rows": rows},
+        problem | {"reason": "line 7 is short", "rows": rows[:1], "more": 0},
+        problem | {"reason": "line 9 is short", "rows": rows, "more": 40},
     )
-    step = {"stage": "index_cases", "quarantined": 3, "excluded": 1, "left": 0}
+    step = {"stage": "index_cases", "quarantined": 43, "excluded": 1, "left": 0}
     told = follow({"d": {"quarantine": list(shared), "flow": [step]}})
-    assert [(row["what"], row["cases"]) for row in told] == [("line … is short", 3), ("excluded by the user", 1)]
+    assert [(row["what"], row["cases"]) for row in told] == [("line … is short", 43), ("excluded by the user", 1)]
 
 
 def nodule_tables(folder: Path, spacing: bool) -> Finished:
@@ -246,7 +256,7 @@ def test_the_manuscript_names_only_what_a_run_has(figures: Path) -> None:
     assert len(quoted) > 8
     for key in quoted:
         assert key.replace(r"\model", model).replace(r"\dataset", "clinic-a") in defined, key
-    missing = FIGURES.keys() - {name for _, name in named} - {COSTS, "recipes"}
+    missing = FIGURES.keys() - {name for _, name in named} - {*COSTS, "recipes"}
     assert not missing, "a figure that the manuscript does not show"
 
 

@@ -15,9 +15,9 @@ from tests.unit.test_train_model import SPEC, scan
 from workflow_scripts.imaging.measure import to_frame
 from workflow_scripts.imaging.quality_signals import SIGNALS
 from workflow_scripts.imaging.stills import decode_picture, encode_png
+from workflow_scripts.segment.average_views import average_over_views
 from workflow_scripts.segment.network import build_network, save_network
 from workflow_scripts.segment.predict_masks import Predictor, describe_mask, predict_masks, quicken, unseen
-from workflow_scripts.segment.test_time import average_over_views
 from workflow_scripts.segment.train_model import Trainer
 from workflow_scripts.tables import inputs, masks
 from workflow_scripts.tables.table import read_rows, write_rows
@@ -104,7 +104,7 @@ def test_a_mask_does_not_depend_on_who_else_is_in_the_chunk(tmp_path: Path) -> N
     trainer = Trainer(SPEC, 1, tmp_path / "state")
     save_network(tmp_path / "w.safetensors", trainer.network, f"Unet/{SPEC['encoder']}")
     predictor = Predictor(tmp_path / "w.safetensors", None, 1)
-    ways = {"mirrored": True, "test_time": True}
+    ways = {"mirrored": True, "test_time_augmentation": True}
 
     def predicted(*numbers: int) -> dict[str, Any]:
         write_rows(tmp_path / "inputs.parquet", [row(k) for k in numbers], inputs.SCHEMA)

@@ -1,17 +1,17 @@
 """The report in a real Chromium, from a file: tabs, filter, sorting, Chinese, a phone's width; nothing from the net."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chromium import chromium
 from tests.unit.report_tables import CLIPS, KINDS, STILLS, Run
 from tests.unit.test_report_learning import learn
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no page is opened")
-CHROMIUM = Path("/usr/bin/chromium")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 TABS = ["data", "quality", "grading", "scenarios", "provenance"]
 SKIPPED_LEVELS = """() => { let last = 0; const bad = [];
   for (const head of document.querySelectorAll("h1,h2,h3,h4,h5,h6")) {
@@ -35,21 +35,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Return a running Chromium."""
-    if not os.access(CHROMIUM, os.X_OK):
-        pytest.skip(f"{CHROMIUM} is not there: no page is opened")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+def browser() -> Iterator["Browser"]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
+def page(browser: "Browser", address: str) -> Iterator["Page"]:
     """Return the report, opened; it may ask for nothing besides itself, and has nothing to complain of."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened, told, asked = context.new_page(), [], []
+    opened, told, asked = context.new_page(), list[str](), list[str]()
     opened.on("console", lambda message: told.append(message.text))
     opened.on("pageerror", lambda error: told.append(str(error)))
     opened.on("request", lambda request: asked.append(request.url))
@@ -60,12 +55,12 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     assert {url.partition("#")[0] for url in asked if not url.startswith("data:")} == {address}
 
 
-def shown(page: Any) -> list[str]:
+def shown(page: "Page") -> list[str]:
     """Return the panels that are to be seen."""
     return [tab for tab in TABS if page.locator(f"#{tab}").is_visible()]
 
 
-def test_tabs_go_by_keyboard_by_address_and_on_paper_all_are_there(page: Any, address: str) -> None:
+def test_tabs_go_by_keyboard_by_address_and_on_paper_all_are_there(page: "Page", address: str) -> None:
     assert shown(page) == ["data"]
     page.keyboard.press("Tab")  # the language
     page.keyboard.press("Tab")
@@ -90,7 +85,7 @@ def test_tabs_go_by_keyboard_by_address_and_on_paper_all_are_there(page: Any, ad
     assert shown(page) == TABS
 
 
-def test_without_the_script_everything_stands_one_below_the_other(browser: Any, address: str) -> None:
+def test_without_the_script_everything_stands_one_below_the_other(browser: "Browser", address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
@@ -99,7 +94,7 @@ def test_without_the_script_everything_stands_one_below_the_other(browser: Any, 
     context.close()
 
 
-def test_tables_filter_and_sort(page: Any, address: str) -> None:
+def test_tables_filter_and_sort(page: "Page", address: str) -> None:
     page.goto(f"{address}#tables")
     field, rows = page.locator("#tables input"), page.locator("#tables tbody tr:visible")
     before = rows.count()
@@ -117,12 +112,12 @@ def test_tables_filter_and_sort(page: Any, address: str) -> None:
     table = page.locator("#segmentation table.gates").first
     table.locator("th button").nth(5).click()  # frames, as numbers: 42 after 3
     assert table.locator("tbody tr").first.locator("th").inner_text() == "all"
-    told = [int(text) for text in table.locator("tbody td:nth-child(6)").all_inner_texts()[1:]]
-    assert told == sorted(told)
-    assert len(told) > 1
+    frames = [int(text) for text in table.locator("tbody td:nth-child(6)").all_inner_texts()[1:]]
+    assert frames == sorted(frames)
+    assert len(frames) > 1
 
 
-def test_chinese_is_everywhere_is_remembered_and_leaves_nothing_behind(page: Any) -> None:
+def test_chinese_is_everywhere_is_remembered_and_leaves_nothing_behind(page: "Page") -> None:
     english = page.locator("body").inner_html()
     page.click("#language")
     assert page.get_attribute("html", "lang") == "zh-Hans"
@@ -139,7 +134,7 @@ def test_chinese_is_everywhere_is_remembered_and_leaves_nothing_behind(page: Any
     assert page.locator("#tab-quality").inner_text() == "Quality"
 
 
-def test_a_phone_scrolls_no_page_sideways_in_either_language(page: Any, address: str) -> None:
+def test_a_phone_scrolls_no_page_sideways_in_either_language(page: "Page", address: str) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     for _language in ("en", "zh"):
         for tab in TABS:
@@ -150,6 +145,6 @@ def test_a_phone_scrolls_no_page_sideways_in_either_language(page: Any, address:
         page.click("#language")
 
 
-def test_whatever_is_looked_at_or_pressed_has_a_name_and_headings_follow_each_other(page: Any) -> None:
+def test_whatever_is_looked_at_or_pressed_has_a_name_and_headings_follow_each_other(page: "Page") -> None:
     assert page.evaluate(NAMELESS) == []
     assert page.evaluate(SKIPPED_LEVELS) == []

@@ -23,6 +23,7 @@ SCORED = {
     "datasets": {"clinic-a": [GIVEN_MASKS, MODEL], "clips": [MODEL]},
 }
 HELD_OUT = {"1": 0, "5": 1, "6": 0, "7": 1, "1234": 0}
+Finished = tuple[Run, str, dict[str, Any]]
 BECAUSE = f"clinic-a/5 frame 1 ~ clips/7 frame 2 {HOSTILE} (correlation 0.94)"
 CARD = {
     "architecture": "Unet", "encoder": "resnet18", "encoder_weights": "none: trained from nothing",
@@ -79,6 +80,7 @@ def learn(run: Run, scored: dict[str, Any] = SCORED) -> None:
                 plan, fields = (folder / each / frames.name for each in ("chunks", "inputs"))
                 split, root = run.results / "model" / "folds.parquet", Path(run.roots[name])
                 rows, _ = score_masks.score_masks(frames, plan, fields, path, split, name, root)
+                rows = [row | {"corrected": (row["frame_id"], model) == ("1234/0", MODEL)} for row in rows]
                 write_rows(folder / "scores" / model / fold / frames.name, rows, scores.SCHEMA)
             for frames in planned(folder, "frames") if model == GIVEN_MASKS else []:
                 write_rows(folder / "quarantine" / "import_masks" / GIVEN_MASKS / frames.name, [], quarantine.SCHEMA)
@@ -109,6 +111,14 @@ def run(tmp_path: Path) -> Run:
     return made
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Return a run with its page and its summary, to be looked at and left alone."""
+    made = Run(tmp_path_factory.mktemp("run"), {"clinic-a": STILLS, "clips": CLIPS}, KINDS)
+    learn(made)
+    return made, *made.report()
+
+
 def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", Page(page).text)
 
@@ -124,15 +134,15 @@ def test_nothing_scored_leaves_the_page_as_it_was(run: Run, tmp_path: Path) -> N
     assert "there is nothing to score" in page
 
 
-def test_every_figure_on_the_page_is_in_the_summary(run: Run) -> None:
-    page, summary = run.report()
+def test_every_figure_on_the_page_is_in_the_summary(finished: Finished) -> None:
+    _, page, summary = finished
     visible = re.sub(r'<g class="ticks".*?</g>', "", page, flags=re.DOTALL)  # the scales of axes
     known = numbers(json.dumps(summary))
     assert numbers(Page(visible).text) <= known | {round(number, digits) for number in known for digits in (1, 3)}
 
 
-def test_the_summary_holds_the_scores_as_they_are(run: Run) -> None:
-    _, summary = run.report()
+def test_the_summary_holds_the_scores_as_they_are(finished: Finished) -> None:
+    run, _, summary = finished
     written = json.loads((run.results / "review" / "scores.json").read_text())
     for model, figures in written["models"].items():
         assert summary["segmentation"]["models"][model].items() >= figures.items()
@@ -143,8 +153,8 @@ def test_the_summary_holds_the_scores_as_they_are(run: Run) -> None:
     assert trained["outlined"] == {"clinic-a": 3, "clips": 42}
 
 
-def test_the_page_holds_together(run: Run) -> None:
-    page, _ = run.report()
+def test_the_page_holds_together(finished: Finished) -> None:
+    _, page, _ = finished
     found = Page(page)
     assert all(source.startswith("data:image/webp;base64,") or source[1:] in found.ids for source in found.sources)
     assert len(found.ids) == len(set(found.ids))
@@ -154,12 +164,13 @@ def test_the_page_holds_together(run: Run) -> None:
     assert HOSTILE not in page
 
 
-def test_same_tables_same_bytes(run: Run) -> None:
-    assert run.report("one") == run.report("two")
+def test_same_tables_same_bytes(finished: Finished) -> None:
+    run, *first = finished
+    assert run.report("again") == tuple(first)
 
 
-def test_verdicts_stand_in_words_with_the_policy(run: Run) -> None:
-    page, summary = run.report()
+def test_verdicts_stand_in_words_with_the_policy(finished: Finished) -> None:
+    _, page, summary = finished
     text = text_of(page)
     figures = summary["segmentation"]["models"][MODEL]["overall"]["dice"]
     low, high = figures["interval"]
@@ -170,15 +181,15 @@ def test_verdicts_stand_in_words_with_the_policy(run: Run) -> None:
     assert {"pass", "undecided"} <= set(re.findall(r'class="tag (pass|fail|undecided)"', page))
 
 
-def test_what_was_given_may_have_seen_the_patients(run: Run) -> None:
-    text = text_of(run.report()[0])
+def test_what_was_given_may_have_seen_the_patients(finished: Finished) -> None:
+    text = text_of(finished[1])
     trained, given = text.split(f" {GIVEN_MASKS} Given, not trained here. ")
     assert "Whether what made these masks has seen these patients is not known" in given
     assert "Each scored frame was predicted by a model that never saw its group" in trained
     assert "Training" not in given.split("Frames and masks")[0]
 
 
-def test_a_given_model_needs_no_folder_of_models(run: Run, tmp_path: Path) -> None:
+def test_a_given_model_needs_no_folder_of_models(tmp_path: Path) -> None:
     one = Run(tmp_path / "given", {"clips": CLIPS}, {"clips": "thyroid-cineclip"})
     learn(one, {"models": {"own": ["given"]}, "datasets": {"clips": ["own"]}})
     (one.results / "model" / "folds.parquet").unlink()
@@ -187,8 +198,8 @@ def test_a_given_model_needs_no_folder_of_models(run: Run, tmp_path: Path) -> No
     assert "folds" not in summary["segmentation"]
 
 
-def test_flagged_cases_are_drawn_and_listed(run: Run) -> None:
-    page, summary = run.report()
+def test_flagged_cases_are_drawn_and_listed(finished: Finished) -> None:
+    _, page, summary = finished
     flagged = summary["segmentation"]["models"][MODEL]["flagged"]
     assert [(row["case_id"], row["worst_frame_id"]) for row in flagged["rows"]] == [("1234", "1234/39")]
     assert [frame["frame_index"] for frame in flagged["drawn"]] == [39]
@@ -196,8 +207,8 @@ def test_flagged_cases_are_drawn_and_listed(run: Run) -> None:
     assert "The model found nothing." in page
 
 
-def test_outlines_lie_over_pixels_that_are_stored_once(run: Run) -> None:
-    page, summary = run.report()
+def test_outlines_lie_over_pixels_that_are_stored_once(finished: Finished) -> None:
+    _, page, summary = finished
     overlays = re.findall(r'<use href="#(pixels-\d+)"/>\s+<path class="outline" d="([^"]*)".*?\n.*?d="([^"]*)"', page)
     frames = summary["segmentation"]["models"]
     assert len(overlays) == sum(
@@ -208,9 +219,10 @@ def test_outlines_lie_over_pixels_that_are_stored_once(run: Run) -> None:
     assert {drawn[:4] for *_, drawn in overlays} >= {"M10,", ""}
 
 
-def test_figures_per_patient_per_nodule_and_by_stratum(run: Run) -> None:
-    page, summary = run.report()
+def test_figures_per_patient_per_nodule_and_by_stratum(finished: Finished) -> None:
+    _, page, summary = finished
     text, figures = text_of(page), summary["segmentation"]["models"][MODEL]
+    assert text.count("of them against the outline that a reviewer drew 1") == 1  # of one model
     overall = figures["overall"]
     assert f"Dice {overall['dice']['mean']:.3f}" in text
     assert f"{overall['patients']['dice']['value']:.3f} no interval" not in text
@@ -245,8 +257,8 @@ def test_pictures_with_several_nodules_two_views_or_at_the_edge_are_shown() -> N
     assert choose_special([plain]) == []
 
 
-def test_joined_groups_are_listed(run: Run) -> None:
-    page, summary = run.report()
+def test_joined_groups_are_listed(finished: Finished) -> None:
+    _, page, summary = finished
     (joined,) = summary["segmentation"]["folds"]["joined"]
     assert joined == {"group_id": "clinic-a/5", "fold": 1, "cases": ["clinic-a/5", "clips/7"], "because": BECAUSE}
     assert "Fold 1: 2 cases of 1 group." in text_of(page)
@@ -263,7 +275,7 @@ def test_given_masks_that_were_refused_are_in_quarantine(run: Run) -> None:
     assert summary["datasets"]["clinic-a"]["cases"]["partial"] == 1  # the case itself has lost nothing
 
 
-def test_a_model_without_a_scored_frame_says_so(run: Run, tmp_path: Path) -> None:
+def test_a_model_without_a_scored_frame_says_so(tmp_path: Path) -> None:
     none = Run(tmp_path / "none", {"clinic-a": {"2": STILLS["2"]}}, {"clinic-a": "ddti"})
     learn(none, {"models": {GIVEN_MASKS: ["given"]}, "datasets": {"clinic-a": [GIVEN_MASKS]}})
     text = text_of(none.report()[0])

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from workflow_scripts.metrics import nodules, paired, quality_figures, strata, summarise_scores
 from workflow_scripts.provenance import ROOT
-from workflow_scripts.report import summarise_grader, write_report
+from workflow_scripts.report import summarise, summarise_grader, write_report
 from workflow_scripts.report.summarise_scenarios import UNITS
 from workflow_scripts.report.words import HERE, Wording, Words
 from workflow_scripts.tirads import train_grader, validate_descriptors
@@ -97,9 +97,9 @@ def test_a_table_is_made_by_the_rule_that_is_named(name: str) -> None:
 def test_a_list_has_an_end_that_says_where_the_rest_is() -> None:
     row = {"case_id": "1", "file": "a", "reason": "torn", "mend": "mend it"}
     group = {"status": "partial", "stage": "extract_frames", "reason": "torn", "cases": 1, "more": 95}
-    rows = [row] * (write_report.LISTED + 5)
+    rows = [row] * (summarise.LISTED + 5)
     summary = {"datasets": {"clips": {"quarantine": [group | {"rows": rows}]}}}
     page = write_report.page_templates().get_template("quarantine.html").render(summary=summary)
-    assert page.count("<td>torn</td>") == write_report.LISTED
+    assert page.count("<td>torn</td>") == summarise.LISTED
     assert "The first 200 of 300; all are in" in page
     assert 'href="../datasets/clips/quarantine/"' in page

@@ -119,7 +119,7 @@ def house_with(folder: Path, decision: dict[str, Any], case: str = "c") -> tuple
     )
     table = write(folder / "review.csv", GOOD | {"case_id": case, "frame_id": f"{case}/0"} | decision)
     target = folder / "d" / "reviews" / f"{chunk}.parquet"
-    named = {"table": table, "frames": arguments[3], "dataset": "d", "n-chunks": 1, "reviews": target}
+    named = {"review": table, "frames": arguments[3], "dataset": "d", "n-chunks": 1, "reviews": target}
     read_reviews.main([part for name, value in named.items() for part in (f"--{name}", str(value))])
     return arguments, target
 

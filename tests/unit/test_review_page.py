@@ -15,8 +15,9 @@ from workflow_scripts.decisions import read_decisions
 from workflow_scripts.imaging.stills import read_still
 from workflow_scripts.metrics import flag_cases, gather_flags, score_masks
 from workflow_scripts.provenance import canonical_json
-from workflow_scripts.review.write_review_page import write_review_page
-from workflow_scripts.tables import frames, learned_grades, quality
+from workflow_scripts.review.queue import Item, add_estimated
+from workflow_scripts.review.write_review_page import render, write_review_page
+from workflow_scripts.tables import cases, frames, learned_grades, quality
 from workflow_scripts.tables.table import read_rows, write_rows
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def data_of(page: Path) -> dict[str, Any]:
 
 def test_the_queue_begins_with_the_worst_and_shows_the_field_alone(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    assert write_review_page(**run, table=None, page=tmp_path / "page") == 4
+    assert write_review_page(**run, review=None, page=tmp_path / "page") == 4
     found = data_of(tmp_path / "page")
     items = {item["case_id"]: item for item in found["items"]}
     assert list(items) == ["far", "small", "new", "odd"]
@@ -92,8 +93,35 @@ def test_the_queue_begins_with_the_worst_and_shows_the_field_alone(tmp_path: Pat
     assert not picture[FIELD == 0].any()
     assert picture[FIELD > 0].all()
     again = tmp_path / "again"
-    write_review_page(**run, table=None, page=again)
+    write_review_page(**run, review=None, page=again)
     assert data_of(again) == found
+
+
+def test_of_several_estimates_the_worst_frame_is_shown_with_the_reasons_of_all_who_doubt_it(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    write_rows(folder / "chunks" / "000.parquet", [{"case_id": "c", "dataset": "d"}], cases.SCHEMA)
+    found: dict[str, list[tuple[str, float | None]]] = {
+        "m": [("c/0", 0.7), ("c/1", 0.4)],
+        "n": [("c/1", 0.6), ("u/0", None)],
+    }
+    for model, bounds in found.items():
+        rows = [
+            {
+                "frame_id": frame,
+                "case_id": frame[0],
+                "model": model,
+                "lower_bound": bound,
+                "reason": f"{model}, {bound}",
+            }
+            for frame, bound in bounds
+        ]
+        write_rows(folder / "quality" / model / "0" / "000.parquet", rows, quality.SCHEMA)
+    items: dict[tuple[str, str], Item] = {}
+    add_estimated(items, folder, [("m", "0"), ("n", "0")], ())
+    worst, unknown = (items["d", case].told() for case in "cu")
+    assert (worst["frame_id"], worst["figure"]) == ("c/1", {"bound": 0.4})
+    assert [reason["text"] for reason in worst["reasons"]] == ["m, 0.4", "n, 0.6"]
+    assert unknown["figure"] == {"bound": None}
 
 
 def test_what_was_decided_is_not_asked_again_and_a_long_queue_says_what_it_leaves_out(
@@ -106,12 +134,12 @@ def test_what_was_decided_is_not_asked_again_and_a_long_queue_says_what_it_leave
         "d,far,far/0,accept,fine,,B,x\nd,gone,gone/0,exclude,,,B,x\nd,new,new/0,,not sure,,B,x\n"
     )
     monkeypatch.setattr("workflow_scripts.review.write_review_page.MOST", 2)
-    assert write_review_page(**run, table=table, page=tmp_path / "page") == 2
+    assert write_review_page(**run, review=table, page=tmp_path / "page") == 2
     found = data_of(tmp_path / "page")
     assert [item["case_id"] for item in found["items"]] == ["small", "new"]
     assert found["more"] == 1
     assert len(list((tmp_path / "page" / "pictures").iterdir())) == 2
-    assert "gone,gone/0,exclude" in found["table"]
+    assert "gone,gone/0,exclude" in found["review"]
 
 
 def test_every_word_of_the_page_is_there_in_both_languages() -> None:
@@ -133,7 +161,7 @@ def browser() -> Iterator["Browser"]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("review")
-    write_review_page(**make_run(folder), table=None, page=folder / "page")
+    write_review_page(**make_run(folder), review=None, page=folder / "page")
     return folder / "page"
 
 
@@ -272,9 +300,55 @@ def test_a_saved_review_is_gone_on_with_and_a_stale_row_is_told(page: "Page", tm
     assert "2 rows taken from review.csv. 1 of another picture" in str(page.text_content("#toast"))
     decisions = read_decisions(saved(page, tmp_path / "again.csv"), {"d"})
     assert [(one.case_id, one.decision) for one in decisions] == [("away", "exclude"), ("far", "accept")]
+    text = table.read_text(encoding="utf-8-sig").replace(",accept,", ",exclude,")
+    table.write_text(text + f"d,new,new/0,agree,,,B,{'new' * 20}\n")
+    page.set_input_files("#file", table)
+    page.wait_for_function("$('toast').textContent.includes('yours stay')", polling=100)
+    assert "1 with an unknown decision" in str(page.text_content("#toast"))
+    assert read_decisions(saved(page, tmp_path / "again.csv"), {"d"}) == decisions
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     page.set_input_files("#file", tmp_path / "other.csv")
     page.wait_for_function("$('toast').textContent.includes('is no review.csv')", polling=100)
+
+
+def test_no_second_tab_and_no_page_written_anew_undoes_a_decision(
+    browser: "Browser", written: Path, tmp_path: Path
+) -> None:
+    address = tmp_path / "index.html"
+    text = (written / "index.html").read_text(encoding="utf-8")
+    address.write_text(text, encoding="utf-8")
+    context = browser.new_context(accept_downloads=True)
+    one, two = context.new_page(), context.new_page()
+    one.goto(address.as_uri())
+    one.keyboard.press("Enter")
+    two.goto(address.as_uri())
+    one.keyboard.press("x")
+    two.wait_for_function("$('progress').textContent.startsWith('1 of')", polling=100)
+    two.keyboard.press("j")
+    two.keyboard.press("a")
+    one.wait_for_function("$('progress').textContent.startsWith('2 of')", polling=100)
+    found = data_of(written)
+    items = [
+        item for item in found["items"] if item["case_id"] != "far"
+    ]  # of the next run, which no longer asks for it
+    anew = render(found | {"items": items, "run": "next"})
+    address.write_text(anew, encoding="utf-8")
+    one.reload()
+    assert "2 rows taken from what was decided before this page" in str(one.text_content("#toast"))
+    assert one.text_content("#progress") == "1 of 3 decided (+ 1 before this page)"
+    decisions = read_decisions(saved(one, tmp_path / "review.csv"), {"d"})
+    assert [(each.case_id, each.decision) for each in decisions] == [("far", "exclude"), ("small", "accept")]
+    address.write_text(text, encoding="utf-8")
+    one.reload()
+    assert one.text_content("#progress") == "0 of 4 decided"  # what was saved comes back from the file alone
+    one.evaluate("Storage.prototype.setItem = () => { throw new Error('full') }; 0")
+    one.keyboard.press("a")
+    assert "keeps nothing" in str(one.text_content("#toast"))
+    one.once("dialog", lambda dialog: dialog.accept())
+    with one.expect_event("dialog") as leave:
+        one.reload()
+    assert leave.value.type == "beforeunload"
+    context.close()
 
 
 def test_on_a_phone_nothing_is_cut_off_and_a_finger_draws(browser: "Browser", written: Path) -> None:

@@ -1,6 +1,7 @@
 """The pages for people: their links lead somewhere, their examples are valid, and they name what there is."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +12,6 @@ from snakemake.cli import parse_args
 
 from tests.workflow.test_rules import TARGETS
 from workflow_scripts.configuration import first_fault
-from workflow_scripts.draw_rulegraph import arrows, drawn, needed
 from workflow_scripts.provenance import ROOT
 from workflow_scripts.read_rules import read_rules
 from workflow_scripts.write_datasets_page import page
@@ -26,6 +26,18 @@ PAGES = [
 ]
 RULES = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)
 SVG = "{http://www.w3.org/2000/svg}"
+COMPUTED = {
+    ("fetch_source", "index_cases"),
+    ("import_masks", "score_masks"),
+    ("plan_chunks", "write_citations"),
+    ("read_reviews", "score_masks"),
+    ("compare", "write_report"),
+    ("fit_quality", "write_report"),
+    ("monitor_batches", "write_report"),
+    ("train_grader", "write_report"),
+    ("validate_descriptors", "write_report"),
+}
+"""Arrows whose paths the rules compute, so that their text does not name them."""
 
 
 def name_of(page: Path) -> str:
@@ -83,6 +95,39 @@ def test_the_citation_names_the_version() -> None:
     assert project
     assert citation["version"] == project[1]
     assert f"## [{project[1]}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Return every pair of rules of which the second reads what the first writes."""
+    rules = [rule for rule in read_rules() if rule.output]
+    written = {rule.name: {path for _, path in rule.output} for rule in rules}
+    read = {
+        (first.name, second.name)
+        for first in rules
+        for second in rules
+        if first is not second and any({path, path.rpartition("/")[0]} & written[first.name] for path in second.input)
+    }
+    return read | COMPUTED
+
+
+def needed(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the arrows that do not follow from others."""
+    after: dict[str, set[str]] = {}
+    for first, second in pairs:
+        after.setdefault(first, set()).add(second)
+
+    def reached(rule: str, without: str = "") -> set[str]:
+        return set().union(*({other} | reached(other) for other in after.get(rule, set()) - {without}))
+
+    return {(first, second) for first, second in pairs if second not in reached(first, second)}
+
+
+def drawn(picture: str) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """Return the arrows of the graph that a picture begins with, and those that it shows."""
+    graph = picture[picture.index("digraph") : picture.index("-->\n")]
+    chains = [re.findall(r"\w+", chain) for chain in re.findall(r"\w+(?: -> \w+)+", graph)]
+    said = {pair for chain in chains for pair in pairwise(chain)}
+    return said, set(re.findall(r"<title>(\w+)&#45;&gt;(\w+)</title>", picture))
 
 
 def test_the_arrows_of_the_picture_are_those_of_the_workflow() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workflow_scripts import command
-from workflow_scripts.figures.costs import draw_cost_per_stage
+from workflow_scripts.figures.costs import draw_cost_per_size, draw_cost_per_stage
 from workflow_scripts.figures.differences import draw_paired_comparison, draw_recipes
 from workflow_scripts.figures.flow import draw_flow
 from workflow_scripts.figures.grader import draw_grader_calibration, draw_grader_roc, draw_tirads_confusion
@@ -22,7 +22,6 @@ from workflow_scripts.figures.scenarios import draw_scenario_coverage
 from workflow_scripts.figures.sizes import draw_bland_altman
 from workflow_scripts.figures.tables import TABLES
 
-COSTS = "cost_per_stage"  # the one whose data are another on every run of the workflow
 FIGURES: dict[str, Callable[[Run], Plate]] = {
     "flow": draw_flow,
     "dice_iou": draw_dice_iou,
@@ -35,8 +34,10 @@ FIGURES: dict[str, Callable[[Run], Plate]] = {
     "grader_roc": draw_grader_roc,
     "grader_calibration": draw_grader_calibration,
     "scenario_coverage": draw_scenario_coverage,
-    COSTS: draw_cost_per_stage,
+    "cost_per_stage": draw_cost_per_stage,
+    "cost_per_size": draw_cost_per_size,
 }
+COSTS = ("cost_per_stage", "cost_per_size")  # those whose data are others on every run of the workflow
 WHOLE = ("cases", "frames", "scenarios")  # parts of the summary whose numbers can be quoted
 INDEX, NUMBERS = "index.md", "numbers.tex"
 
@@ -88,8 +89,9 @@ def index_of(figures: list[str], tables: list[str], left_out: dict[str, str]) ->
         "# Figures and tables of this run",
         "",
         f"Figures are {', '.join(FORMATS)} and, their data, csv; tables are tex and csv, and every cell of them stands"
-        f" in `{NUMBERS}` for the text. `{COSTS}` shows what this machine took when stages last ran; all else is the"
-        " same on every run. Statistics only, of data that may be restricted: their terms stand in the report.",
+        f" in `{NUMBERS}` for the text. {' and '.join(f'`{name}`' for name in COSTS)} show what this machine took when"
+        " stages last ran; all else is the same on every run. Statistics only, of data that may be restricted: their"
+        " terms stand in the report.",
         "",
         *("| figure | shows | n | drawn from |", "|---|---|---|---|", *figures, ""),
         *("| table | holds | size | made of |", "|---|---|---|---|", *tables, ""),

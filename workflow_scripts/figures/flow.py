@@ -36,15 +36,30 @@ def count_reasons(datasets: dict[str, Any]) -> dict[str, Counter[str]]:
     left: dict[tuple[str, str], tuple[str, str]] = {}
     for stage in LOST:
         for name, found in datasets.items():
-            for problem in found["quarantine"]:
-                if (problem["stage"], problem["status"]) == (stage, "quarantined"):
-                    reason = re.sub(r"\d+(\.\d+)?", "…", problem["reason"])
-                    for row in problem["rows"]:
-                        left.setdefault((name, row["case_id"]), (stage, reason))
+            for problem in _problems(found, stage):
+                for row in problem["rows"]:
+                    left.setdefault((name, row["case_id"]), (stage, problem["reason"]))
     reasons: dict[str, Counter[str]] = {stage: Counter() for stage in LOST}
     for (stage, reason), n in Counter(left.values()).items():
         reasons[stage][reason if n >= FEWEST else ALONE] += n
+    listed = Counter((name, stage) for (name, _), (stage, _) in left.items())
+    for name, found in datasets.items():  # of a reason that hundreds share, the summary lists the first cases alone
+        for step in found["flow"]:
+            rest = step.get("quarantined", 0) - listed[name, step["stage"]]
+            for problem in _problems(found, step["stage"]):
+                n = min(rest, problem["more"])
+                reasons[step["stage"]][problem["reason"]] += n
+                rest -= n
     return reasons
+
+
+def _problems(found: dict[str, Any], stage: str) -> list[Row]:
+    """Return the groups of problems for which cases of a data set left at a stage, their reasons without digits."""
+    return [
+        problem | {"reason": re.sub(r"\d+(\.\d+)?", "…", problem["reason"])}
+        for problem in found["quarantine"]
+        if (problem["stage"], problem["status"]) == (stage, "quarantined")
+    ]
 
 
 def follow(datasets: dict[str, Any]) -> list[Row]:

@@ -36,7 +36,7 @@ LISTED = 200  # problems; all are in the tables of quarantine
 SAMPLE = 3  # cases from which the size of a frame is taken
 
 
-def framein_bytes(source: Source, kind: str, rows: pa.Table) -> float | None:
+def frame_bytes(source: Source, kind: str, rows: pa.Table) -> float | None:
     """Return the mean size of a frame in `frames` over the first frames of a few cases; None where none decodes."""
     sizes = []
     for case in rows.slice(0, SAMPLE).to_pylist():
@@ -65,9 +65,7 @@ def describe(name: str, rows: pa.Table, lost: list[dict[str, Any]], source: Sour
     published = f" (the published set has {about.counts['cases']})" if about.counts else ""
     out = quarantined(lost)
     lost_ids = pa.array([case_id for _, case_id in out], pa.string())
-    found = (
-        rows.num_rows + len(out) - pc.sum(pc.is_in(rows["case_id"], lost_ids)).as_py() if rows.num_rows else len(out)
-    )
+    found = len(out) + len(rows["case_id"].filter(pc.invert(pc.is_in(rows["case_id"], lost_ids))))
     stand_ins = sorted({case["group_kind"] for case in counted})
     taken = sum(frames_taken(options["frames"], case) * case["count_all"] for case in counted)
     lines = [
@@ -78,7 +76,7 @@ def describe(name: str, rows: pa.Table, lost: list[dict[str, Any]], source: Sour
         *(f"  {name:<11} {_counts(counted, said)}" for name, said in LABELS.items() if any(map(said, counted))),
         f"  frames      {taken}",
     ]
-    if (size := framein_bytes(source, options["kind"], rows)) is not None:
+    if (size := frame_bytes(source, options["kind"], rows)) is not None:
         # A model input is noise to PNG: about one byte in two pixels stays, mask and field cost little.
         needed = taken * (size + 0.6 * options["size"][0] * options["size"][1])
         free = shutil.disk_usage(Path.cwd()).free

@@ -8,13 +8,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 
 from workflow_scripts.files import natural
 from workflow_scripts.imaging.contours import closed_path
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.imaging.values import read_shown
-from workflow_scripts.tables.table import planned, stream_rows
+from workflow_scripts.tables.table import pick_rows, planned, stream_rows
 
 SAMPLED_CASES = 12
 CUT_FRAMES = 3
@@ -50,23 +49,14 @@ def choose_samples(folder: Path, through: Collection[str]) -> list[str]:
     return chosen + [frame for *_, frame in sorted(cut)[:CUT_FRAMES] if frame not in chosen]
 
 
-def pick_rows(paths: list[Path], frames: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of these frames; of the others no picture is read."""
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                if not set(frames).isdisjoint(file.read_row_group(group, ["frame_id"])["frame_id"].to_pylist()):
-                    yield from (row for row in file.read_row_group(group).to_pylist() if row["frame_id"] in frames)
-
-
 def draw_frames(folder: Path, root: Path, through: Collection[str]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield the figures and the drawings of each sampled frame.
 
     The drawings are pictures as data URIs, and paths of SVG to lay over them: no pixel is drawn upon.
     """
     chosen = choose_samples(folder, through)
-    inputs = {row["frame_id"]: row for row in pick_rows(planned(folder, "inputs"), chosen)}
-    frames = {row["frame_id"]: row for row in pick_rows(planned(folder, "frames"), chosen)}
+    inputs = {row["frame_id"]: row for row in pick_rows(planned(folder, "inputs"), set(chosen))}
+    frames = {row["frame_id"]: row for row in pick_rows(planned(folder, "frames"), set(chosen))}
     for frame_id in chosen:
         frame, ready = frames[frame_id], inputs[frame_id]
         kept = ready["mask_kept"]

@@ -7,8 +7,8 @@ from typing import Any
 
 from workflow_scripts.imaging.stills import decode_picture
 from workflow_scripts.imaging.values import read_shown
-from workflow_scripts.report.draw_frames import data_uri, outlines, pick_rows
-from workflow_scripts.tables.table import planned
+from workflow_scripts.report.draw_frames import data_uri, outlines
+from workflow_scripts.tables.table import pick_rows, planned
 
 DRAWN = ("frame_index", "position", "height", "width")
 

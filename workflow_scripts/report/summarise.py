@@ -28,8 +28,8 @@ CARD = (
     "truths",
 )
 UNDETERMINED = "cannot be determined"
-SHOWN = 200
-"""Rows of one group of problems; all are in the tables of quarantine."""
+LISTED = 200
+"""Rows of a list that the page holds; its table holds all."""
 
 
 def count_levels(rows: Iterable[tuple[str | None, str | None, str | None]]) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ def most_common(counts: Counter[str], what: str) -> list[dict[str, Any]]:
 def group_problems(problems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of `quarantine` by stage, status and reason; reasons that differ in figures only are one.
 
-    Of each group the first `SHOWN` rows are listed, by case and file; `more` is how many there are beside them.
+    Of each group the first `LISTED` rows are listed, by case and file; `more` is how many there are beside them.
     """
     stages = (*STAGES, IMPORT)
     groups: dict[tuple[int, int, str], _Group] = defaultdict(_Group)
@@ -105,7 +105,7 @@ def group_problems(problems: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]
             "reason": reason if len(group.reasons) > 1 else group.reasons[0],
             "cases": len(group.cases),
             "rows": group.first(),
-            "more": group.n - len(group.first()),
+            "more": max(0, group.n - LISTED),
         }
         for (stage, status, reason), group in sorted(groups.items(), key=lambda item: item[0])
     ]
@@ -124,11 +124,13 @@ class _Group:
         if len(self.reasons) < 2 and row["reason"] not in self.reasons:
             self.reasons.append(row["reason"])
         self._rows.append({key: row[key] for key in ("case_id", "file", "reason", "mend")})
-        if len(self._rows) > 40 * SHOWN:
+        if len(self._rows) > 40 * LISTED:
             self._rows = self.first()
 
     def first(self) -> list[dict[str, Any]]:
-        return heapq.nsmallest(SHOWN, self._rows, key=lambda row: (natural(row["case_id"]), natural(row["file"] or "")))
+        return heapq.nsmallest(
+            LISTED, self._rows, key=lambda row: (natural(row["case_id"]), natural(row["file"] or ""))
+        )
 
 
 def compare_counts(published: Mapping[str, int], tables: Tables, through: np.ndarray, n_found: int) -> list[dict]:

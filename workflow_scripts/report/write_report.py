@@ -19,7 +19,7 @@ from workflow_scripts.report.draw_overlays import draw_overlays
 from workflow_scripts.report.draw_quality import draw_quality
 from workflow_scripts.report.draw_scores import draw_charts
 from workflow_scripts.report.follow_cases import Tables, read_tables
-from workflow_scripts.report.summarise import summarise_dataset
+from workflow_scripts.report.summarise import LISTED, summarise_dataset
 from workflow_scripts.report.summarise_comparison import draw_differences, summarise_comparison
 from workflow_scripts.report.summarise_descriptors import summarise_descriptors
 from workflow_scripts.report.summarise_findings import summarise_advice, summarise_calcium
@@ -44,8 +44,6 @@ PANELS = {  # the sections of each tab
 }
 OF_SOME = ("advice.html", "calcium.html")  # data sets
 OF_EVERY_RUN = (*PANELS["data"], "grades.html", *PANELS["scenarios"], *PANELS["provenance"])
-LISTED = 200
-"""Rows of a list that the page holds; its table holds all."""
 
 Pictures = dict[str, Any]
 

@@ -2,7 +2,7 @@
 const $ = (id) => document.getElementById(id);
 const WORDS = JSON.parse($("words").textContent), DATA = JSON.parse($("data").textContent);
 const COLUMNS = ["dataset", "case_id", "frame_id", "decision", "comment", "outline", "reviewer", "pixel_sha256"];
-const KEEP = "casebook-review-" + DATA.run, SVG = "http://www.w3.org/2000/svg";
+const KEEP = "casebook-review:" + location.pathname, SVG = "http://www.w3.org/2000/svg";
 const ITEMS = DATA.items.map((item) => ({ ...item, key: item.dataset + "/" + item.case_id }));
 const BY_KEY = new Map(ITEMS.map((item) => [item.key, item]));
 const MODELS = [...new Set(ITEMS.flatMap((item) => item.predictions.map(({ model }) => model)))].sort();
@@ -10,7 +10,9 @@ const MARKS = { accept: "✓", correct: "✎", exclude: "✕", "": "" };
 const PAST = { accept: "accepted", correct: "corrected", exclude: "excluded", "": "undecided" };
 
 // What is kept: records by case (decision, comment, outline, reviewer, draft), rows of cases that are not on this page.
-let state = { records: {}, carried: {}, at: 0, hidden: [], name: null, lang: null };
+// `unsaved` is the file as it would be, while it says more than the one that was saved last.
+let state = { run: DATA.run, records: {}, carried: {}, saved: null, unsaved: null, at: 0, hidden: [], name: null, lang: null };
+let stored = true;  // whether the browser keeps it
 let draft = null;  // the outline in work: closed polygons, the open one, the chosen point, the cross
 let past = [];     // drafts to go back to
 let view = null;   // [x, y, width, height] of the picture that is shown
@@ -31,12 +33,14 @@ function make(tag, attributes = {}, ...children) {
 
 function keep() {
   if (draft) record().draft = { polygons: draft.polygons, open: draft.open };
-  try { localStorage.setItem(KEEP, JSON.stringify(state)); } catch { say(word("no_storage")); }
+  const [text, n] = reviewCsv();
+  state.unsaved = n && text !== state.saved ? text : null;
+  try { localStorage.setItem(KEEP, JSON.stringify(state)); stored = true; } catch { stored = false; say(""); }
 }
 
 let silence;
 function say(text) {
-  $("toast").textContent = text;
+  $("toast").textContent = stored ? text : text + " " + word("no_storage");
   clearTimeout(silence);
   silence = setTimeout(() => { $("toast").textContent = ""; }, 8000);
 }
@@ -61,22 +65,23 @@ function parseCsv(text) {
   return { names: names ?? [], rows: filled.map((row) => Object.fromEntries(names.map((name, k) => [name, row[k] ?? ""]))) };
 }
 
-function takeRows(text) {  // returns [taken, stale], or null where it is no review.csv
-  const { names, rows } = parseCsv(text);
+function takeRows(text) {  // returns how many rows were taken, and how many not, by reason; null where it is no review.csv
+  const { names, rows } = parseCsv(text), counts = { taken: 0, stale: 0, bad: 0, own: 0 };
   if (!COLUMNS.every((name) => names.includes(name))) return null;
-  let taken = 0, stale = 0;
   for (const row of rows) {
     const key = row.dataset + "/" + row.case_id, shown = BY_KEY.get(key);
-    if (shown && (shown.pixel_sha256 !== row.pixel_sha256 || shown.frame_id !== row.frame_id)) { stale++; continue; }
-    if (!shown) state.carried[key] = Object.fromEntries(COLUMNS.map((name) => [name, row[name]]));
-    else {
-      let outline = null;
-      try { outline = row.outline ? JSON.parse(row.outline) : null; } catch { stale++; continue; }
-      state.records[key] = { decision: row.decision in MARKS ? row.decision : "", comment: row.comment, outline, reviewer: row.reviewer };
-    }
-    taken++;
+    const kept = shown ? state.records : state.carried, mine = kept[key];
+    let outline = null;
+    try { outline = row.outline ? JSON.parse(row.outline) : null; } catch { /* as none */ }
+    const { decision, comment, reviewer } = row;
+    const said = shown ? { decision, comment, outline, reviewer } : Object.fromEntries(COLUMNS.map((name) => [name, row[name]]));
+    const differs = Object.keys(said).some((name) => JSON.stringify(said[name]) !== JSON.stringify(mine?.[name]));
+    if (shown && (shown.pixel_sha256 !== row.pixel_sha256 || shown.frame_id !== row.frame_id)) counts.stale++;
+    else if (!Object.hasOwn(MARKS, decision) || (decision === "correct" && !outline?.length)) counts.bad++;
+    else if ((mine?.decision || mine?.comment) && differs) counts.own++;  // what was decided here, no file undoes
+    else { kept[key] = { ...mine, ...said }; counts.taken++; }
   }
-  return [taken, stale];
+  return counts;
 }
 
 function reviewCsv() {
@@ -90,22 +95,26 @@ function reviewCsv() {
   rows.sort((a, b) => natural(a.dataset, b.dataset) || natural(a.case_id, b.case_id));
   const field = (text) => (/[",\r\n]|^\s|\s$/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
   const lines = [COLUMNS, ...rows.map((row) => COLUMNS.map((name) => row[name]))].map((row) => row.map(field).join(","));
-  return ["\ufeff" + lines.join("\r\n") + "\r\n", rows.filter((row) => row.decision).length];
+  return ["\ufeff" + lines.join("\r\n") + "\r\n", rows.length, rows.filter((row) => row.decision).length];
 }
 
 function save() {
-  const [text, n] = reviewCsv(), url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  const [text, , n] = reviewCsv(), begun = Object.values(state.records).filter((own) => own.draft).length;
+  const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   make("a", { href: url, download: "review.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);
-  say(word("saved", { n }));
+  state.saved = text;
+  keep();
+  say(word("saved", { n }) + (begun ? " " + word("begun", { n: begun }) : ""));
 }
 
-async function open(file) {
-  const counts = takeRows(await file.text());
-  if (!counts) return say(word("bad_file", { file: file.name, columns: COLUMNS.join(",") }));
+function open(file, text) {
+  const counts = takeRows(text);
+  if (!counts) return say(word("bad_file", { file, columns: COLUMNS.join(",") }));
   keep();
   showAll();
-  say(word("opened", { n: counts[0], file: file.name }) + (counts[1] ? " " + word("stale", { n: counts[1] }) : ""));
+  const left = ["stale", "bad", "own"].filter((name) => counts[name]).map((name) => word(name, { n: counts[name] }));
+  say([word("opened", { n: counts.taken, file }), ...left].join(" "));
 }
 
 // Deciding ---------------------------------------------------------------------------------------------------------
@@ -392,7 +401,7 @@ function showQueue() {
   ITEMS.forEach((each, k) => {
     if (!listed(each, wanted)) return;
     const decision = state.records[each.key]?.decision || "", { dice, bound } = each.figure;
-    const figure = dice != null ? `Dice ${dice.toFixed(2)}` : bound != null ? `${word("bound")} ${bound.toFixed(2)}` : word("grade");
+    const figure = dice !== undefined ? `Dice ${dice.toFixed(2)}` : bound !== undefined ? `${word("bound")} ${bound?.toFixed(2) ?? "–"}` : word("grade");
     const button = make("button", { "data-at": k, "aria-current": k === state.at ? "true" : null },
       make("img", { src: each.picture, alt: "", loading: "lazy", decoding: "async" }),
       make("span", {}, make("b", {}, each.case_id), make("small", {}, `${figure} · ${each.dataset}`)),
@@ -510,7 +519,11 @@ $("save").addEventListener("click", save);
 $("open").addEventListener("click", FILING.o);
 $("language").addEventListener("click", FILING.l);
 $("help").addEventListener("click", FILING["?"]);
-$("file").addEventListener("change", () => { if ($("file").files[0]) open($("file").files[0]); $("file").value = ""; });
+$("file").addEventListener("change", async () => {
+  const [file] = $("file").files;
+  $("file").value = "";
+  if (file) open(file.name, await file.text());
+});
 $("reviewer").addEventListener("input", () => { state.name = $("reviewer").value.trim(); keep(); });
 $("who").addEventListener("close", () => { state.name = $("who-name").value.trim(); keep(); showAll(); });
 $("comment").addEventListener("input", () => { record().comment = $("comment").value; keep(); });
@@ -541,11 +554,28 @@ $("picture").addEventListener("wheel", (event) => {
 }, { passive: false });
 addEventListener("resize", () => { if (draft) showDrawing(); });
 
-try { Object.assign(state, JSON.parse(localStorage.getItem(KEEP) ?? "{}")); } catch { /* begin anew */ }
-const first = state.lang === null;
+addEventListener("storage", ({ key, newValue }) => {  // decided in another tab
+  if (key !== KEEP || !newValue) return;
+  const own = ITEMS.length && record(), { run, records, carried, saved } = JSON.parse(newValue);
+  if (run !== DATA.run) return;
+  Object.assign(state, { records, carried, saved });
+  if (draft) state.records[item().key] = own;
+  showAll();
+});
+addEventListener("beforeunload", (event) => { if (!stored && state.unsaved) event.preventDefault(); });
+
+let before = {};
+try { before = JSON.parse(localStorage.getItem(KEEP)) ?? {}; } catch { /* begin anew */ }
+if (before.run === DATA.run) Object.assign(state, before);
+else Object.assign(state, { name: before.name ?? null, lang: before.lang ?? null });
 state.lang ??= navigator.language?.startsWith("zh") ? "zh" : "en";
 state.at = Math.min(state.at, Math.max(0, ITEMS.length - 1));
-if (first && DATA.table) takeRows(DATA.table);  // what was decided before goes on into the next file
 $("queue").classList.add("folded");
-showAll();
+if (before.run === DATA.run) showAll();
+else {  // what was decided before goes on into the next file, and so does what a page at this place held and nobody saved
+  if (DATA.review) takeRows(DATA.review);
+  state.saved = reviewCsv()[0];
+  showAll();
+  if (before.unsaved) open(word("last_page"), before.unsaved);
+}
 if (state.name === null && ITEMS.length) $("who").showModal();

@@ -1,11 +1,10 @@
 """Which cases should be looked at, the worst first, and what is known of each."""
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from workflow_scripts.files import natural
 from workflow_scripts.tables import cases, flags, grades, learned_grades, quality, scores
@@ -34,18 +33,8 @@ class Item:
         """Return what the page says of it."""
         names = ("dataset", "case_id", "frame_id", "n_frames", "reasons", "labels")
         kind, figure = self.place
-        shown = {} if kind == 2 else {("dice", "bound")[kind]: round(figure, 3)}
+        shown = {} if kind == 2 else {("dice", "bound")[kind]: round(figure, 3) if math.isfinite(figure) else None}
         return {name: getattr(self, name) for name in names} | {"figure": shown}
-
-
-def pick_rows(paths: list[Path], frames: Collection[str], columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield these columns of the rows of these frames; of row groups without one no picture is read."""
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                if not set(frames).isdisjoint(file.read_row_group(group, ["frame_id"])["frame_id"].to_pylist()):
-                    rows = file.read_row_group(group, columns).to_pylist()
-                    yield from (row for row in rows if row["frame_id"] in frames)
 
 
 def choose_items(
@@ -54,7 +43,7 @@ def choose_items(
     """Return the cases to look at.
 
     First those whose masks are under a gate, the lowest Dice first; then those that nobody outlined and whose estimate
-    asks for a look, the lowest first; then those whose level is doubted.
+    asks for a look, the lowest first and the unknown last; then those whose level is doubted.
 
     Parameters
     ----------
@@ -95,13 +84,14 @@ def add_estimated(
             key = folder.name, row["case_id"]
             if row["reason"] is None or row["case_id"] in scored or key in done:
                 continue
-            bound = 1.0 if row["lower_bound"] is None else row["lower_bound"]
+            bound = math.inf if row["lower_bound"] is None else row["lower_bound"]
             item = items.setdefault(key, Item(*key, row["frame_id"], (1, bound)))
             if bound < item.place[1]:
+                if row["frame_id"] != item.frame_id:
+                    item.reasons = []
                 item.frame_id, item.place = row["frame_id"], (1, bound)
-            item.reasons = (
-                [{"of": row["model"], "text": row["reason"]}] if item.frame_id == row["frame_id"] else item.reasons
-            )
+            if row["frame_id"] == item.frame_id:
+                item.reasons.append({"of": row["model"], "text": row["reason"]})
 
 
 def add_doubted(items: dict[tuple[str, str], Item], folder: Path, done: Collection[tuple[str, str]]) -> None:

@@ -106,7 +106,7 @@ def read_reviews(decisions: Sequence[Decision], frames: Path) -> list[dict[str, 
 def main(argv: list[str] | None = None) -> None:
     """Read the reviews of one chunk."""
     arguments = command.parser(__doc__)
-    arguments.add_argument("--table", type=command.existing, required=True, help="review.csv")
+    arguments.add_argument("--review", type=command.existing, required=True, help="review.csv")
     arguments.add_argument("--frames", type=command.existing, required=True, help="table of frames")
     arguments.add_argument("--dataset", required=True, help="the data set's name")
     arguments.add_argument("--n-chunks", type=int, required=True, help="into how many the data set is dealt")
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
     log = command.start("read_reviews")
     own = [
         decision
-        for decision in read_decisions(args.table)
+        for decision in read_decisions(args.review)
         if (decision.dataset, chunk_of(decision.case_id, args.n_chunks)) == (args.dataset, args.reviews.stem)
         and decision.decision != "exclude"
     ]

@@ -16,8 +16,8 @@ from workflow_scripts.imaging.contours import closed_path, points_to_move
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.provenance import canonical_json, sha256
-from workflow_scripts.review.queue import Item, choose_items, pick_rows
-from workflow_scripts.tables.table import planned
+from workflow_scripts.review.queue import Item, choose_items
+from workflow_scripts.tables.table import pick_rows, planned
 
 HERE = Path(__file__).parent
 PAGE, STYLE, SCRIPT, WORDS = "page.html", "page.css", "page.js", "words.json"
@@ -111,7 +111,7 @@ def _in_script(value: Any) -> str:
 
 
 def write_review_page(
-    datasets: Path, roots: Mapping[str, str], spec: dict[str, Any], flags: Path | None, table: Path | None, page: Path
+    datasets: Path, roots: Mapping[str, str], spec: dict[str, Any], flags: Path | None, review: Path | None, page: Path
 ) -> int:
     """Write the folder `page` and return how many cases are on it.
 
@@ -125,10 +125,10 @@ def write_review_page(
         `models`: the folds of each model; `datasets`: the models that each data set is scored with.
     flags
         The table of flags; None where nothing was scored.
-    table
+    review
         A review.csv: what is decided in it is not asked again, and goes on into the next; None: nobody has looked yet.
     """
-    done = {(decision.dataset, decision.case_id) for decision in read_decisions(table)} if table else set()
+    done = {(decision.dataset, decision.case_id) for decision in read_decisions(review)} if review else set()
     items = choose_items(datasets, spec, flags, done)
     shutil.rmtree(page, ignore_errors=True)
     (page / "pictures").mkdir(parents=True)
@@ -137,7 +137,7 @@ def write_review_page(
     data = {
         "items": shown,
         "more": max(0, len(items) - MOST),
-        "table": table.read_text(encoding="utf-8-sig") if table else None,
+        "review": review.read_text(encoding="utf-8-sig") if review else None,
         "notices": {name: path.read_text(encoding="utf-8") for name, path in notices.items() if path.is_file()},
     }
     run = sha256(canonical_json(data))[:16]
@@ -157,11 +157,11 @@ def main(argv: list[str] | None = None) -> None:
         help="models, datasets as JSON: see write_review_page",
     )
     arguments.add_argument("--flags", type=command.existing, nargs="?", help="flags.parquet, if anything was scored")
-    arguments.add_argument("--table", type=command.existing, nargs="?", help="review.csv of before, if there is one")
+    arguments.add_argument("--review", type=command.existing, nargs="?", help="review.csv of before, if there is one")
     arguments.add_argument("--page", type=Path, required=True, help="folder to write")
     args = arguments.parse_args(argv)
     log = command.start("write_review_page")
-    count = write_review_page(args.datasets, args.roots, args.spec, args.flags, args.table, args.page)
+    count = write_review_page(args.datasets, args.roots, args.spec, args.flags, args.review, args.page)
     log.info("%d cases to look at: %s", count, args.page / "index.html")
 
 

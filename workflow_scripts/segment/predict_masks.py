@@ -24,6 +24,7 @@ from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.measure import outline_nodules, to_frame
 from workflow_scripts.imaging.quality_signals import AGREEMENT, measure_agreement, measure_looks, measure_signals
 from workflow_scripts.imaging.stills import decode_picture, encode_png
+from workflow_scripts.segment.average_views import average_over_views
 from workflow_scripts.segment.network import (
     as_batch,
     be_deterministic,
@@ -33,7 +34,6 @@ from workflow_scripts.segment.network import (
     mixed_precision,
     out_of_memory,
 )
-from workflow_scripts.segment.test_time import average_over_views
 from workflow_scripts.tables import folds, masks
 from workflow_scripts.tables.table import RowWriter, read_rows, stream_rows
 
@@ -211,14 +211,14 @@ def predict_masks(
     out: Path,
     *,
     mirrored: bool = False,
-    test_time: bool = False,
+    test_time_augmentation: bool = False,
 ) -> int:
     """Write the masks of one chunk, and return how many frames were predicted.
 
-    `mirrored` asks for the agreement with what the mirrored picture gives, which takes as long again; `test_time` for
-    masks averaged over several views, which takes five times as long.
+    `mirrored` asks for the agreement with what the mirrored picture gives, which takes as long again;
+    `test_time_augmentation` for the mean over several views, which takes five times as long.
     """
-    see = partial(average_over_views, predictor.probabilities) if test_time else predictor.probabilities
+    see = partial(average_over_views, predictor.probabilities) if test_time_augmentation else predictor.probabilities
 
     def masked(
         row: dict[str, Any], picture: np.ndarray, probability: np.ndarray, other: np.ndarray | None
@@ -256,7 +256,7 @@ def main(argv: list[str] | None = None) -> None:
         "--spec",
         type=command.json_argument,
         required=True,
-        help="threads, sha256, mirrored, test_time, preprocess as JSON",
+        help="threads, sha256, mirrored, test_time_augmentation, preprocess as JSON",
     )
     arguments.add_argument("--masks", type=Path, nargs="+", required=True, help="tables to write, one a fold")
     args = arguments.parse_args(argv)
@@ -266,7 +266,7 @@ def main(argv: list[str] | None = None) -> None:
     for weights, fold, out in zip(args.weights, args.fold, args.masks, strict=True):
         check_card(weights, args.spec["preprocess"])
         predictor = Predictor(weights, args.spec["sha256"], args.spec["threads"])
-        ways = {way: args.spec[way] for way in ("mirrored", "test_time")}
+        ways = {way: args.spec[way] for way in ("mirrored", "test_time_augmentation")}
         count = predict_masks(args.inputs, held_out, predictor, args.model, fold, out, **ways)
         precision = str(predictor.precision).removeprefix("torch.")
         log.info("fold %s: %d frames on %s in %s", fold, count, predictor.device.type, precision)

@@ -96,6 +96,16 @@ def stream_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[s
             yield from file.read_row_group(group, columns=columns).to_pylist()
 
 
+def pick_rows(paths: Iterable[Path], frames: set[str], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of these frames; of row groups without one no picture is read."""
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                if not frames.isdisjoint(file.read_row_group(group, ["frame_id"])["frame_id"].to_pylist()):
+                    rows = file.read_row_group(group, columns).to_pylist()
+                    yield from (row for row in rows if row["frame_id"] in frames)
+
+
 class RowWriter:
     """Writes a table of pictures in row groups of `group` rows, so that memory does not grow with it."""
 
