@@ -69,4 +69,4 @@ onsuccess:
 
 
 onerror:
-    say_what_to_do()
+    say_what_to_do(log)

@@ -7,7 +7,7 @@ REQUIRED INPUTS:
 """
 
 import json
-import time
+import re
 from pathlib import Path
 
 from workflow_scripts.command import Refusal
@@ -21,10 +21,9 @@ from workflow_scripts.configuration import (
     refuse_tracked,
 )
 from workflow_scripts.decisions import DECISIONS, read_decisions
-from workflow_scripts.files import in_bytes, listing, space_of
+from workflow_scripts.files import in_bytes, listing, set_back, space_of
 from workflow_scripts.provenance import canonical_json, chunk_of, code_version, file_sha256, sha256
 
-STARTED = time.time()
 check_config(config)
 DATASETS = dataset_options(config)
 TEMPLATE_FILES = [os.path.abspath(path) for path in template_files(config["scenarios"]["templates"])]
@@ -72,6 +71,10 @@ RESULTS = (
     if BUCKET
     else LOCAL
 )
+if workflow.is_main_process and not BUCKET and (ahead := set_back(Path(LOCAL))):
+    logger.warning(
+        f"The clock was set back: {LOCAL} was {ahead:.0f} s ahead of it. The times of its files are set back too."
+    )
 # A data set in a bucket is read from its copy on this machine.
 SOURCES = {name: options["root"] for name, options in DATASETS.items() if "://" in options["root"]}
 for name in SOURCES:
@@ -321,11 +324,25 @@ def say_where_to_look():
         )
 
 
-def say_what_to_do():
-    """Say once more, below all that Snakemake prints, what each command said that refused; it is the end of its log."""
-    for path in Path(LOCAL, "logs").rglob("*.log"):
-        if path.stat().st_mtime >= STARTED:
-            said = path.read_text(encoding="utf-8", errors="replace")
-            _, refused, why = f"\n{said}".partition("\ncasebook: ")
-            if refused:
-                logger.error(refused.strip("\n") + why.rstrip())
+def say_what_to_do(log):
+    """Say once more, below all that Snakemake prints, what each command said that failed, at the end of its log; and
+    which said nothing, as one that the system kills. `log`: Snakemake's own."""
+    told = "".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in log)
+    ended = set(re.findall(r"^Finished jobid: (\d+)", told, re.MULTILINE))  # tried again, and well at last
+    failed = re.findall(r"^    jobid: (\d+)\n(?:    .*\n)*?    log: (.+?) \(check log file", told, re.MULTILINE)
+    said, silent = [], []
+    for path in sorted({Path(path) for job, path in failed if job not in ended}):
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        _, refused, why = f"\n{text}".partition("\ncasebook: ")
+        if refused:
+            said.append(f"casebook: {why.rstrip()}")
+        elif not re.search(r"^(Traceback|\S+: error:)", text, re.MULTILINE):
+            silent.append(path)
+    if silent:
+        more = f" and {len(silent) - 1} more" if silent[1:] else ""
+        mend = "run with fewer --cores, or where a job gets more memory, and give the same command again"
+        said.append(
+            f"casebook: {silent[0]}{more}: ended without a word, as a job that is killed for want of memory; {mend}"
+        )
+    for words in dict.fromkeys(said):  # of a thousand chunks that say one thing, one
+        logger.error(words)

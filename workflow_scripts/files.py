@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from workflow_scripts.command import Refusal
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+SKEW = 10 * 10**9  # ns by which the clocks of a disk and of this machine may differ
 READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -76,6 +78,23 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
 def _leads_back(link: str, folder: str) -> bool:
     real = os.path.realpath(link)
     return os.path.commonpath([real, os.path.realpath(folder)]) == real
+
+
+def set_back(results: Path) -> float:
+    """Set the times of all results back where the newest lies in the future, and return by how many seconds.
+
+    After a clock was set back Snakemake would take a changed input for older than what rests on it, and leave that as
+    it is. All go back by as much, so that none overtakes another.
+    """
+    parts = sorted(part for part in results.glob("*") if part.is_dir() and part.name != "cache")
+    times = {part / name: when for part in parts for name, _, when in listing(part) if when > 0}
+    times |= {path: path.stat().st_mtime_ns for path in results.glob("cache/sources/*.fetched")}
+    ahead = max(times.values(), default=0) - time.time_ns()
+    if ahead < SKEW:
+        return 0
+    for path, when in times.items():
+        os.utime(path, ns=(when - ahead, when - ahead))
+    return ahead / 1e9
 
 
 def space_of(results: Path) -> dict[str, int]:

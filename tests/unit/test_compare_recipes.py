@@ -103,13 +103,13 @@ def test_two_recipes_are_run_and_compared_and_a_third_that_fails_stops_nothing(
         write_ddti_case(tmp_path / "data" / "clinic", number, {1: None}, tirads="2" if number % 2 else "5")
     write(tmp_path / "base.yaml", BASE)
     gone = {"datasets": {"clinic": {"root": "gone"}}}
-    write(tmp_path / "r.yaml", {"recipes": {"gone": gone, "plain": {}, "raw": {"preprocess": {"speckle": "none"}}}})
+    write(tmp_path / "r.yaml", {"recipes": {"plain": {}, "gone": gone, "raw": {"preprocess": {"speckle": "none"}}}})
     arguments = ["--recipes", "r.yaml", "--base", "base.yaml", "--out", "out", "--cores", "2"]
     with pytest.raises(Refusal, match="compare_recipes: gone failed"):
         main(arguments)
     with (tmp_path / "out" / "recipes.csv").open(newline="") as file:
         rows = {row["recipe"]: row for row in csv.DictReader(file)}
-    assert list(rows) == ["gone", "plain", "raw"]
+    assert list(rows) == ["plain", "gone", "raw"]
     assert "gone is not a folder" in rows["gone"]["failed"]
     assert rows["plain"]["dice_change"] == ""
     assert (rows["plain"]["n_frames"], rows["raw"]["n_compared"]) == ("4", "4")
@@ -127,3 +127,7 @@ def test_two_recipes_are_run_and_compared_and_a_third_that_fails_stops_nothing(
     with pytest.raises(Refusal):
         main(arguments)
     assert [path.stat().st_mtime_ns for path in weights] == before  # nothing is trained twice
+
+    write(tmp_path / "r.yaml", {"recipes": {"gone": gone, "plain": {}}})
+    with pytest.raises(Refusal, match="gone, which the others are held against, failed: .*gone is not a folder"):
+        main(arguments)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures import row, write_ddti_case, write_stack
+from workflow_scripts.files import listing
 from workflow_scripts.provenance import ROOT
 
 PARTS = ("Snakefile", "rules", "report", "workflow_scripts", "config", "profiles", "envs", "pyproject.toml", "LICENSE")
@@ -20,10 +21,10 @@ datasets:
   clinic:
     kind: ddti
     root: data/clinic
-    n_chunks: 3
+    n_chunks: 2
   thyroid-cineclip:
     root: data/clips
-    n_chunks: 2
+    n_chunks: 1
 scenarios:
   text: "off"
 """
@@ -126,7 +127,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     ]
     write_stack(lab.place / "data" / "clips", {f"{k}_": 3 for k in levels}, rows, shape=(120, 160))
     (lab.place / "mine.yaml").write_text(CONFIG)
+    before = listing(lab.place / "data")
     lab.ran()
+    assert listing(lab.place / "data") == before  # read, never written
     return lab
 
 
@@ -135,3 +138,28 @@ def lab(finished: Lab, tmp_path: Path) -> Lab:
     """Return a copy of the finished run, times kept."""
     shutil.copytree(finished.folder, tmp_path / "lab", symlinks=True)
     return Lab(tmp_path / "lab")
+
+
+LEARN = """
+learn: true
+preprocess: {size: [64, 96]}
+split: {folds: 2}
+model: {encoder: tu-lcnet_050, epochs: 2, batch_size: 4, threads: 1}
+"""
+
+
+def ask(lab: Lab, text: str) -> Lab:
+    """Add to the configuration."""
+    path = lab.place / "mine.yaml"
+    path.write_text(path.read_text() + text)
+    return lab
+
+
+@pytest.fixture(scope="module")
+def learnt(finished: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Return a finished run with learning; tests copy it and leave it alone."""
+    folder = tmp_path_factory.mktemp("learnt") / "lab"
+    shutil.copytree(finished.folder, folder)
+    lab = ask(Lab(folder), LEARN)
+    lab.ran()
+    return lab

@@ -8,19 +8,13 @@ import cv2
 import pytest
 
 from tests.fixtures import scan
-from tests.workflow.conftest import Lab
+from tests.workflow.conftest import LEARN, Lab, ask
 from workflow_scripts.provenance import file_sha256
 from workflow_scripts.tables import folds, masks, scores
 from workflow_scripts.tables.table import read_many, read_rows
 
 pytest.importorskip("torch", reason="a lean environment has no torch")
 
-LEARN = """
-learn: true
-preprocess: {size: [64, 96]}
-split: {folds: 2}
-model: {encoder: tu-lcnet_050, epochs: 2, batch_size: 4, threads: 1}
-"""
 LEARNING = {
     "split_cases",
     "train_model",
@@ -32,22 +26,6 @@ LEARNING = {
 }
 LEARNING |= {"fit_quality", "estimate_quality", "monitor_batches", "measure_nodules", "validate_descriptors"}
 LEARNING |= {"embed_nodules", "train_grader", "write_features"}
-
-
-def ask(lab: Lab, text: str) -> Lab:
-    """Add to the configuration."""
-    path = lab.place / "mine.yaml"
-    path.write_text(path.read_text() + text)
-    return lab
-
-
-@pytest.fixture(scope="module")
-def learnt(finished: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    folder = tmp_path_factory.mktemp("learnt") / "lab"
-    shutil.copytree(finished.folder, folder)
-    lab = ask(Lab(folder), LEARN)
-    assert set(lab.ran()) >= LEARNING
-    return lab
 
 
 def test_nobody_is_on_both_sides(learnt: Lab) -> None:

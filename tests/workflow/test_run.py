@@ -3,17 +3,24 @@
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from tests.fixtures import write_ddti_case
-from tests.workflow.conftest import Lab
+from tests.fixtures import extract_spec, index_rows, index_spec, write_ddti_case
+from tests.workflow.conftest import LEARN, Lab, ask
+from workflow_scripts import command
+from workflow_scripts.collections.collection import Source
+from workflow_scripts.frames.extract_frames import extract_frames
 from workflow_scripts.tables import cases
-from workflow_scripts.tables.table import read_rows
+from workflow_scripts.tables.table import read_rows, write_rows
 
 
 def fresh(lab: Lab) -> Lab:
@@ -41,7 +48,7 @@ def test_one_core_and_two_cores_and_other_chunks_give_the_same(lab: Lab, finishe
     assert lab.products() == finished.products()
     text = (lab.place / "mine.yaml").read_text()
     (lab.place / "mine.yaml").write_text(
-        text.replace("n_chunks: 3", "n_chunks: 1").replace("n_chunks: 2", "n_chunks: 5")
+        text.replace("n_chunks: 1", "n_chunks: 3").replace("n_chunks: 2", "n_chunks: 1")
     )
     lab.ran()
 
@@ -73,7 +80,7 @@ def test_clean_keeps_what_is_to_be_read(lab: Lab) -> None:
     assert not lab.planned()  # they are made again when something needs them
     mine = lab.place / "mine.yaml"
     mine.write_text(mine.read_text() + "  seed: 1  # of scenarios")
-    assert lab.planned()["extract_frames"] == 5
+    assert lab.planned()["extract_frames"] == 3
 
 
 def test_check_says_what_is_wrong_and_ends_with_one_until_it_is_accepted(lab: Lab) -> None:
@@ -119,15 +126,18 @@ def test_results_that_may_not_be_passed_on_are_not_written_where_git_would_track
     assert lab.run("--dry-run").returncode == 0
 
 
-ROUNDS, KILLS = 10 if os.environ.get("CASEBOOK_STRESS") else 1, 5
+ROUNDS, LEARNING, KILLS = (7, 3, 5) if os.environ.get("CASEBOOK_STRESS") else (1, 0, 5)
 
 
-@pytest.mark.parametrize("number", range(ROUNDS))
-def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(lab: Lab, finished: Lab, number: int) -> None:
+@pytest.mark.parametrize("number", range(ROUNDS + LEARNING))
+def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(
+    lab: Lab, request: pytest.FixtureRequest, number: int
+) -> None:
     """Killed with all its jobs, unlocked, begun again and killed again, each time at a later stage."""
+    undisturbed = request.getfixturevalue("finished" if number < ROUNDS else "learnt")
     chance = random.Random(number)
-    logs = len(list((lab.place / "results" / "logs").rglob("*.log")))
-    fresh(lab)
+    logs = len(list((undisturbed.place / "results" / "logs").rglob("*.log")))
+    fresh(lab if number < ROUNDS else ask(lab, LEARN))
     for begun in sorted(chance.sample(range(1, logs), KILLS)):
         process = subprocess.Popen(
             lab.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -144,7 +154,7 @@ def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(lab: Lab, finishe
         assert "LockException" in lab.run().stdout
         assert lab.run("--unlock").returncode == 0
     lab.ran()
-    assert lab.products() == finished.products()
+    assert lab.products() == undisturbed.products()
     assert not lab.ran()
 
 
@@ -156,11 +166,44 @@ def test_a_job_that_is_killed_leaves_nothing_half_written(lab: Lab, finished: La
     dying = "        import os, signal\n        os.kill(os.getpid(), signal.SIGKILL)\n        if void:\n"
     assert "        if void:\n" in whole
     script.write_text(whole.replace("        if void:\n", dying))
-    assert lab.run().returncode == 1
+    done = lab.run()
+    assert done.returncode == 1
+    assert " and 2 more: ended without a word, as a job that is killed for want of memory; run with" in done.stdout
     assert not list((lab.place / "results").rglob("frames/[0-9]*.parquet"))
     script.write_text(whole)
     lab.ran()
     assert lab.products() == finished.products()
+    assert not list((lab.place / "results").rglob(".*.part"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may take")
+def test_no_case_is_given_up_where_memory_is_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Decoders without memory call a whole picture damaged: the job stops instead, in one line, and writes nothing."""
+    write_ddti_case(tmp_path, 1, {1: None})
+    found, _ = index_rows(tmp_path, "d", index_spec("ddti"), tmp_path / "cache")
+    write_rows(tmp_path / "chunk.parquet", found, cases.SCHEMA)
+    (tmp_path / "1_1.jpg").write_bytes(b"what a decoder without memory makes of it")
+    source, out = Source(tmp_path, tmp_path / "cache"), tmp_path / "frames.parquet"
+    assert extract_frames(tmp_path / "chunk.parquet", source, extract_spec("ddti"), out)
+    out.unlink()
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    free = resource.getrlimit(resource.RLIMIT_AS)
+    hook, threads = sys.excepthook, pa.cpu_count()
+    try:
+        command.start("extract_frames")
+        resource.setrlimit(resource.RLIMIT_AS, (taken + 100_000_000, free[1]))
+        with pytest.raises(MemoryError) as short:
+            extract_frames(tmp_path / "chunk.parquet", source, extract_spec("ddti"), out)
+        sys.excepthook(short.type, short.value, short.tb)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, free)
+        sys.excepthook = hook
+        pa.set_cpu_count(threads)
+    assert capsys.readouterr().err.splitlines()[-1:] == [
+        "casebook: extract_frames: there was not enough memory; run with fewer --cores, or where a job gets more memory"
+        " (ulimit -v), and give the same command again"
+    ]
+    assert not list(tmp_path.glob("*frames*"))
 
 
 def test_only_candidates_are_extracted_where_that_is_asked(lab: Lab) -> None:
@@ -171,4 +214,7 @@ def test_only_candidates_are_extracted_where_that_is_asked(lab: Lab) -> None:
     summary = json.loads((lab.place / "results" / "report" / "summary.json").read_text())
     clinic = summary["datasets"]["clinic"]["cases"]
     assert (clinic["in"], clinic["out"], clinic["not_asked_for"]) == (10, 8, 1)
+    write_ddti_case(lab.clinic, 22, {1: None}, tirads="5")
+    again = lab.ran()
+    assert (again["extract_frames"], again["preprocess_frames"]) == (1, 1)
     assert not lab.ran()

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
+from workflow_scripts.command import enough_memory
 from workflow_scripts.files import listing
 from workflow_scripts.provenance import canonical_json, salt, sha256
 
@@ -98,7 +99,15 @@ class Unusable(Exception):
     """Something of a case cannot be used: raised, it costs the case; noted, only what it names."""
 
     def __init__(self, file: str, reason: str, mend: str) -> None:
-        """Say which file (relative to the root), what is wrong, and what would mend it."""
+        """Say which file (relative to the root), what is wrong, and what would mend it.
+
+        Raises
+        ------
+        MemoryError
+            Where memory is short: then a good file fails too, and no case may be given up for it.
+        """
+        if not enough_memory():
+            raise MemoryError
         super().__init__(f"{file}: {reason}")
         self.file, self.reason, self.mend = file, reason, mend
 

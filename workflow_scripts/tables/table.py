@@ -64,7 +64,8 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema)
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a table, checked against its schema."""
-    table = pq.read_table(path)
+    with pq.ParquetFile(path) as file:  # no threads: where memory for one is short, Arrow would wait for it for ever
+        table = file.read(use_threads=False)
     if table.schema.names != schema.names:
         raise ValueError(f"{path}: columns {table.schema.names}, expected {schema.names}; delete it and run again")
     return table
