@@ -1,14 +1,17 @@
-"""What the stages cost, against what a user would write instead: prints a table, writes bench.json.
+"""What the stages cost, against their floors and against what a user would write or install instead.
 
-python -m tests.bench [--out FILE] [--gigabytes 4] [--images 20000] [--scale 10]
+python -m tests.bench [--out FILE] [--only NAME ...] [--gigabytes 4] [--images 20000] [--scale 10]
+                      [--ultrabench PROGRAM] [--nnunet PYTHON] [--dvc PROGRAM]
 
-Every ratio is between two figures of the same run: these machines are noisy, ratios less so.
+Prints a table and writes bench.json. Every ratio is between two figures of the same run: these machines are noisy,
+ratios less so. docs/throughput.md says what was found.
 """
 
 import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -25,7 +28,9 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from tests.bench_index import bench_index, measured, snakemake
+from tests.bench_peers import PEERS, Missing, bench_dvc, bench_nnunet, bench_ultrabench
 from tests.bench_readers import bench_readers
+from tests.bench_stages import bench_stages
 from workflow_scripts.collections.collection import Still
 from workflow_scripts.files import write_beside
 from workflow_scripts.frames.extract_frames import frame_row
@@ -192,11 +197,13 @@ def bench_memory(folder: Path, gigabytes: float) -> Figures:
 
 
 def bench_run(folder: Path) -> Figures:
-    """Time of a run of the demo over the sum of its jobs, and of a run that has nothing to do."""
+    """Sum of the jobs of a run of the demo over the time of the run, and of a run that has nothing to do."""
     make = [sys.executable, "-m", "workflow_scripts.demo.make_demo_data", "--out", str(folder / "data")]
     subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
     config = ("--configfile", str(ROOT / "config" / "demo.yaml"))
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     whole, _ = snakemake(folder, *config)
+    done = resource.getrusage(resource.RUSAGE_CHILDREN)
     # One record an output: the outputs of one job share its log.
     jobs = {
         (record["rule"], *record["log"]): record["endtime"] - record["starttime"]
@@ -209,7 +216,8 @@ def bench_run(folder: Path) -> Figures:
         "jobs": len(jobs),
         "whole run on one core, s": round(whole, 2),
         "sum of its jobs, s": round(work, 2),
-        "whole over sum": round(whole / work, 3),
+        "sum over whole": round(work / whole, 3),
+        "of the processor, whole run, s": round(done.ru_utime + done.ru_stime - used.ru_utime - used.ru_stime, 2),
         "nothing to do, s": round(min(idle), 2),
     }
 
@@ -221,26 +229,39 @@ def main() -> None:
     arguments.add_argument("--gigabytes", type=float, default=4, help="size of the synthetic HDF5")
     arguments.add_argument("--images", type=int, default=20_000, help="pictures to index; CheXpert has 224,316")
     arguments.add_argument("--scale", type=int, default=10, help="readers: so many times the demo, and a tenth of it")
+    arguments.add_argument("--only", nargs="+", metavar="NAME", help="only these, by the names that the table has")
+    for peer, how in PEERS.items():
+        arguments.add_argument(f"--{peer}", type=Path, help=f"{peer} in an environment of its own: {how}")
     args = arguments.parse_args()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     figures: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"}
     from tests.bench_learning import bench_prediction, bench_training  # torch is not there in a lean environment
     from tests.bench_live import bench_live
 
-    docs = {"memory": bench_memory, "index": bench_index, "readers": bench_readers}
-    for name, bench in (
-        ("extraction", bench_extraction),
-        ("memory", lambda folder: bench_memory(folder, args.gigabytes)),
-        ("index", lambda folder: bench_index(folder, args.images)),
-        ("readers", lambda folder: bench_readers(folder, args.scale)),
-        ("run", bench_run),
-        ("prediction", bench_prediction),
-        ("training", bench_training),
-        ("live", bench_live),
-    ):
+    benches: dict[str, Callable[[Path], Figures]] = {
+        "stages": bench_stages,
+        "extraction": bench_extraction,
+        "ultrabench": partial(bench_ultrabench, program=args.ultrabench),
+        "nnunet": partial(bench_nnunet, python=args.nnunet),
+        "dvc": partial(bench_dvc, program=args.dvc, files=args.images),
+        "memory": partial(bench_memory, gigabytes=args.gigabytes),
+        "index": partial(bench_index, images=args.images),
+        "readers": partial(bench_readers, scale=args.scale),
+        "run": bench_run,
+        "prediction": bench_prediction,
+        "training": bench_training,
+        "live": bench_live,
+    }
+    if unknown := {*(args.only or ())} - {*benches}:
+        arguments.error(f"--only: no {', '.join(sorted(unknown))}; there are {', '.join(benches)}")
+    for name in args.only or benches:
         with tempfile.TemporaryDirectory() as folder:
-            print(f"\n{name}: {(docs.get(name, bench).__doc__ or '').splitlines()[0]}", flush=True)
-            figures[name] = result = bench(Path(folder))
+            says = getattr(benches[name], "func", benches[name]).__doc__ or ""  # of a partial, its function
+            print(f"\n{name}: {says.splitlines()[0]}", flush=True)
+            try:
+                figures[name] = result = benches[name](Path(folder))
+            except Missing as reason:
+                figures[name] = result = {"not measured": str(reason)}
         for key, value in result.items():
             shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
             print(f"  {key:<28} {shown}", flush=True)

@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,7 @@ def card_of(kind: str) -> dict[str, Any]:
     return values
 
 
+@cache  # Snakemake asks for each job, and again behind each checkpoint
 def card_version(kind: str) -> str:
     """Return a hash of what a card says."""
     return sha256(canonical_json(card_of(kind)))[:16]

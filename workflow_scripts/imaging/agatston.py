@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from workflow_scripts.imaging.components import connected_parts
+
 ARTERIES = {  # what a mask calls an artery, and what a table does
     "left main": "lca",
     "left anterior descending": "lad",
@@ -59,9 +61,10 @@ def find_lesions(values: np.ndarray, outlined: np.ndarray, spacing_mm: tuple[flo
     if values.shape != outlined.shape or min(spacing_mm) <= 0:
         raise ValueError(f"values {values.shape}, outline {outlined.shape}, spacing {spacing_mm}: they do not fit")
     dense = (outlined & (values >= FACTORS_HU[0])).astype(np.uint8)
-    n, parts, stats, _ = cv2.connectedComponentsWithStats(dense, connectivity=8)
+    parts, stats = connected_parts(dense)
     areas = stats[:, cv2.CC_STAT_AREA] * spacing_mm[0] * spacing_mm[1]
-    large = [part for part in range(1, n) if areas[part] >= LEAST_MM2 - 1e-9]  # 100 pixels of 0.1 x 0.1 mm are 1 mm2
+    least = LEAST_MM2 - 1e-9  # 100 pixels of 0.1 x 0.1 mm are 1 mm2
+    large = [part for part in range(1, len(stats)) if areas[part] >= least]
     return [Lesion(float(areas[part]), float(values[parts == part].max())) for part in large]
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from workflow_scripts.imaging.components import connected_parts
 from workflow_scripts.imaging.measure import nodules_of
 
 FIELD_ROWS = 300  # the height of field that the pixels below are meant for; in a higher one they are more
@@ -186,7 +187,7 @@ def bright_foci(cut: Cut, core: np.ndarray, glare: float) -> np.ndarray:
     above = cv2.subtract(fine, cv2.medianBlur(fine, 2 * (pad // 2) + 1), dtype=cv2.CV_16S)
     first, third = np.percentile(above[core], [25, 75])
     spots = core & ((above > FOCUS * max(1.0, (third - first) / 1.349)) | (fine > glare))
-    areas = cv2.connectedComponentsWithStats(spots.astype(np.uint8), connectivity=8)[2][1:, cv2.CC_STAT_AREA]
+    areas = connected_parts(spots.astype(np.uint8))[1][1:, cv2.CC_STAT_AREA]
     found: np.ndarray = areas[areas >= SMALLEST * cut.scale**2]
     return found
 
@@ -222,14 +223,19 @@ def shadow(cut: Cut, spread: float) -> float | None:
 def middle_and_spread(values: np.ndarray) -> tuple[float, float] | None:
     """Return the median of grey levels (n,) uint8, and the standard deviation that a normal distribution with their
     quartiles would have; None of fewer than `FEWEST`."""
-    first, middle, third = (percentile(values, share) for share in (25, 50, 75))
-    if first is None or middle is None or third is None:
+    if len(values) < FEWEST:
         return None
+    first, middle, third = percentiles(values, [25, 50, 75])
     return middle, (third - first) / 1.349
 
 
 def percentile(values: np.ndarray, share: float) -> float | None:
-    """Return a percentile of grey levels (n,) uint8, by counting them; None of fewer than `FEWEST`."""
-    if len(values) < FEWEST:
-        return None
-    return float(np.searchsorted(np.cumsum(np.bincount(values, minlength=256)), share / 100 * len(values)))
+    """Return a percentile of grey levels (n,) uint8; None of fewer than `FEWEST`."""
+    return percentiles(values, [share])[0] if len(values) >= FEWEST else None
+
+
+def percentiles(values: np.ndarray, shares: list[float]) -> list[float]:
+    """Return percentiles of grey levels (n,) uint8, by counting them."""
+    counts = cv2.calcHist([values], [0], None, [256], [0, 256]).astype(np.int64)
+    found: list[float] = np.searchsorted(np.cumsum(counts), np.array(shares) / 100 * len(values)).astype(float).tolist()
+    return found

@@ -121,6 +121,8 @@ def _with_dark_parts(core: np.ndarray, contrast: np.ndarray) -> np.ndarray:
     bright = cv2.dilate(cv2.threshold(contrast, 40, 1, cv2.THRESH_BINARY)[1], np.ones((17, 17), np.uint8))
     faint = cv2.threshold(cv2.medianBlur(contrast, 5), 0, 1, cv2.THRESH_BINARY)[1]
     added = opened(cv2.subtract(faint, core | bright), side)
+    if not added.any():
+        return core
     count, labels = cv2.connectedComponents(added, connectivity=4)
     beside = np.zeros(count, np.uint8)
     touching = np.bincount(labels[cv2.dilate(core, np.ones((19, 19), np.uint8)) > 0], minlength=count)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from workflow_scripts.imaging.components import connected_parts
 from workflow_scripts.imaging.field_of_view import as_grey, opened, same_shape
 
 _COLOURED = 30  # difference between the largest and the smallest channel from which a pixel counts as coloured
@@ -117,7 +118,7 @@ def _of_tone(grey: np.ndarray, thin: np.ndarray, tone: float) -> np.ndarray:
 
 def _of_text_size(mask: np.ndarray, inside: np.ndarray, least: int) -> list[tuple[tuple[slice, slice], np.ndarray]]:
     """Boxes and pixels 0/1 of the components in the field that are as large as a glyph and not one slanted line."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    labels, stats = connected_parts(mask)
     _, _, width, height, area = stats.T
     found = []
     for number in np.flatnonzero((height >= least) & (height <= _TALLEST) & (width <= _WIDEST) & (area >= 8)):
@@ -187,7 +188,7 @@ def _edge_marks(grey: np.ndarray, inside: np.ndarray) -> np.ndarray:
     marks = cv2.bitwise_and(cv2.bitwise_and(white, inside), cv2.dilate(beyond, np.ones((9, 9), np.uint8)))
     core = cv2.erode(inside, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     dots = cv2.bitwise_and(cv2.threshold(grey, 235, 1, cv2.THRESH_BINARY)[1], inside)
-    stats = cv2.connectedComponentsWithStats(dots)[2]
+    _, stats = connected_parts(dots)
     for x, y, w, h, _ in stats[1:][(stats[1:, 4] >= 2) & (stats[1:, 2:4].max(axis=1) <= 3)]:
         spot, around = np.s_[y : y + h, x : x + w], np.s_[max(y - 2, 0) : y + h + 2, max(x - 2, 0) : x + w + 2]
         if not core[spot].any() and np.count_nonzero(grey[around] < 150) >= 0.6 * grey[around].size:

@@ -1,5 +1,6 @@
 """Pictures in files and in tables: exact pixels in, lossless PNG out."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -70,8 +71,16 @@ def decode_picture(data: bytes) -> np.ndarray:
     if pixels.dtype != np.uint8:
         raise UnreadablePicture(f"its samples are of type {pixels.dtype}: expected 8 bits (uint8)")
     if pixels.ndim == 3:
-        return np.ascontiguousarray(pixels[..., 2::-1])
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB)
     return pixels
+
+
+@lru_cache(maxsize=1)  # it hardly changes from frame to frame of a clip
+def decode_field(data: bytes) -> np.ndarray:
+    """Return the field of a row of `inputs`: (H, W) bool, not to be written to."""
+    field = decode_picture(data) > 0
+    field.flags.writeable = False
+    return field
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

@@ -50,7 +50,7 @@ def match_nodules(prediction: np.ndarray, reference: np.ndarray) -> Matched:
     if not width:
         return Matched(0, 0, ())
     box = np.s_[y : y + height, x : x + width]  # counting parts of the whole picture takes several times as long
-    found, outlined = (label_parts(mask[box]).astype(np.int64) for mask in (prediction, reference))
+    found, outlined = (label_parts(mask[box]).astype(np.uint16) for mask in (prediction, reference))
     n_found, n_outlined = int(found.max(initial=0)), int(outlined.max(initial=0))
     if not (n_found and n_outlined):
         return Matched(n_outlined, n_found, ())

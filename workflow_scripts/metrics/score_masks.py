@@ -8,11 +8,11 @@ import numpy as np
 
 from workflow_scripts import command
 from workflow_scripts.imaging.measure import measure_nodules
-from workflow_scripts.imaging.stills import decode_picture, to_grey
+from workflow_scripts.imaging.stills import decode_field, decode_picture, to_grey
 from workflow_scripts.metrics.nodules import label_parts, match_nodules
 from workflow_scripts.metrics.overlap import count_pixels, iou_of_dice
 from workflow_scripts.metrics.surfaces import surface_distances
-from workflow_scripts.metrics.views import count_views, touches_edge
+from workflow_scripts.metrics.views import count_views, may_show_two, touches_edge
 from workflow_scripts.tables import cases, folds, masks, scores
 from workflow_scripts.tables.reviews import read_corrected
 from workflow_scripts.tables.table import read_rows, stream_rows, write_rows
@@ -98,11 +98,12 @@ def look_around(frame: Mapping[str, Any], root: Path, reference: np.ndarray, fie
     """
     if field is None:
         return {"touches_edge": None, "views": None}
-    inside = decode_picture(field)
+    inside = decode_field(field)
     touches, views = touches_edge(reference, inside) if reference.any() else None, None
     if frame["modality"] == "US" and frame["slope"] is None:
-        image = frame["image"]  # its file was looked through when the frame was taken from it
-        views = count_views(to_grey(decode_picture(image["bytes"] or (root / image["path"]).read_bytes())), inside)
+        image, views = frame["image"], 1  # its file was looked through when the frame was taken from it
+        if may_show_two(inside):
+            views = count_views(to_grey(decode_picture(image["bytes"] or (root / image["path"]).read_bytes())), inside)
     return {"touches_edge": touches, "views": views}
 
 

@@ -43,18 +43,18 @@ def surface_distances(
     scale = 1.0
     if spacing and spacing[0] == spacing[1]:
         scale, spacing = spacing[0], None
-    distances = [distances_to(outlined, spacing)[found], distances_to(found, spacing)[outlined]]
+    distances = [distances_to(outlined, found, spacing), distances_to(found, outlined, spacing)]
     return np.concatenate(distances) * scale
 
 
-def distances_to(pixels: np.ndarray, spacing: tuple[float, float] | None) -> np.ndarray:
-    """Return (H, W) float64: the distance of each pixel to the nearest one that is set.
+def distances_to(pixels: np.ndarray, others: np.ndarray, spacing: tuple[float, float] | None) -> np.ndarray:
+    """Return (n,) float64: the distance of each pixel of `others` to the nearest of `pixels`, both (H, W) bool.
 
     OpenCV is several times as fast as SciPy and knows square pixels only. Its distances differ in their last bits from
     run to run; their squares are whole numbers, and so are exact.
     """
     if spacing:
-        return np.asarray(distance_transform_edt(~pixels, sampling=spacing))
-    nearly = cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return np.asarray(distance_transform_edt(~pixels, sampling=spacing))[others]
+    nearly = cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[others]
     exact: np.ndarray = np.sqrt(np.rint(np.square(nearly.astype(np.float64))))
     return exact

@@ -13,6 +13,12 @@ WIDE = 1.4  # the least width over height of a field with two views
 NEAR = 3  # pixels: the edges of a field are known no better (imaging.field_of_view moves them by as much)
 
 
+def may_show_two(field: np.ndarray) -> bool:
+    """Say whether a field (H, W), where it is above 0, is wide enough for two views side by side."""
+    _, _, width, height = cv2.boundingRect((field > 0).astype(np.uint8))
+    return bool(width >= WIDE * height)
+
+
 def count_views(image: np.ndarray, field: np.ndarray) -> int:
     """Return how many views a picture shows: 2 where they stand side by side, else 1.
 
@@ -25,9 +31,9 @@ def count_views(image: np.ndarray, field: np.ndarray) -> int:
     field
         (H, W), the ultrasound field where it is above 0.
     """
-    x, y, width, height = cv2.boundingRect((field > 0).astype(np.uint8))
-    if width < WIDE * height:
+    if not may_show_two(field):
         return 1
+    x, y, width, height = cv2.boundingRect((field > 0).astype(np.uint8))
     inside = image[y : y + height, x : x + width]
     steps = cv2.absdiff(inside[:, 1:], inside[:, :-1]).mean(axis=0)
     first, last = (round(share * width) for share in MIDDLE)

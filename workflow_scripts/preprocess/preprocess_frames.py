@@ -1,6 +1,7 @@
 """Make the frames of one chunk ready for a model: field only, cleaned, one size, with the way back to the source."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def prepare_frame(
     inside = None if mask is None else np.where(shown, mask, 0)[box].astype(np.uint8)
     picture, small, affine = resize_keeping_aspect(clean, inside, tuple(spec["size"]))
     affine = affine + np.array([[0, 0, x], [0, 0, y]])  # from the cut field to the whole frame
-    kept = None if mask is None else float((mask[field] > 0).sum() / max(1, int((mask > 0).sum())))
+    kept = None if mask is None else np.count_nonzero(field & (mask > 0)) / max(1, int(np.count_nonzero(mask)))
     return Prepared(picture, small, affine, field, overlay, kept)
 
 
@@ -115,7 +116,7 @@ def preprocess_frames(
                     "image": picture(prepared.image),
                     "mask": None if prepared.mask is None else picture(prepared.mask),
                     "affine": prepared.affine.ravel().tolist(),
-                    "field": picture(prepared.field.astype(np.uint8) * 255),
+                    "field": field_picture(prepared.field.tobytes(), prepared.field.shape),
                     "overlay": picture(prepared.overlay.astype(np.uint8) * 255) if prepared.overlay.any() else None,
                     "mask_kept": prepared.mask_kept,
                 }
@@ -134,6 +135,12 @@ def preprocess_frames(
 def picture(pixels: np.ndarray) -> dict[str, Any]:
     """Return the picture column of a table for pixels."""
     return {"bytes": encode_png(pixels), "path": None}
+
+
+@lru_cache(maxsize=1)  # it hardly changes from frame to frame of a clip, and is the largest picture of a row
+def field_picture(field: bytes, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the picture column of a table for a field, (H, W) bool as bytes."""
+    return picture(np.frombuffer(field, np.uint8).reshape(shape) * np.uint8(255))
 
 
 def main(argv: list[str] | None = None) -> None:

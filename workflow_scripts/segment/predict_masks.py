@@ -23,7 +23,7 @@ from workflow_scripts import command
 from workflow_scripts.files import write_beside
 from workflow_scripts.imaging.measure import outline_nodules, to_frame
 from workflow_scripts.imaging.quality_signals import AGREEMENT, measure_agreement, measure_looks, measure_signals
-from workflow_scripts.imaging.stills import decode_picture, encode_png
+from workflow_scripts.imaging.stills import decode_field, decode_picture, encode_png
 from workflow_scripts.segment.average_views import average_over_views
 from workflow_scripts.segment.network import (
     as_batch,
@@ -223,7 +223,7 @@ def predict_masks(
     def masked(
         row: dict[str, Any], picture: np.ndarray, probability: np.ndarray, other: np.ndarray | None
     ) -> dict[str, Any]:
-        field, affine = decode_picture(row["field"]["bytes"]) > 0, np.array(row["affine"])
+        field, affine = decode_field(row["field"]["bytes"]), np.array(row["affine"])
         about = {"frame_id": row["frame_id"], "case_id": row["case_id"], "model": model, "fold": fold}
         return about | describe_mask(probability, picture, affine, field, other) | measure_looks(picture, affine, field)
 

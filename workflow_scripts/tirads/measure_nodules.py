@@ -10,7 +10,7 @@ import numpy as np
 from workflow_scripts import command
 from workflow_scripts.imaging.descriptors import describe_nodules
 from workflow_scripts.imaging.measure import measure_nodules, nodules_of
-from workflow_scripts.imaging.stills import decode_picture, to_grey
+from workflow_scripts.imaging.stills import decode_field, decode_picture, to_grey
 from workflow_scripts.imaging.values import read_shown
 from workflow_scripts.tables import nodules
 from workflow_scripts.tables.table import stream_rows, write_rows
@@ -72,7 +72,7 @@ def measure_chunk(frames: Path, inputs: Path, masks: Iterable[Path], root: Path)
         if not outlines or frame["frame_id"] not in prepared:
             continue
         image, known = read_shown(frame, root), prepared[frame["frame_id"]]
-        field = decode_picture(known["field"]["bytes"]) > 0
+        field = decode_field(known["field"]["bytes"])
         overlay = decode_picture(known["overlay"]["bytes"]) > 0 if known["overlay"] else None
         spacing = tuple(frame["spacing_mm"]) if frame["spacing_mm"] else None
         for who, fold, mask in outlines:
