@@ -133,7 +133,7 @@ def test_a_remark_is_not_shown_as_a_quarantine() -> None:
 
 
 def test_of_many_problems_the_first_are_listed_and_the_rest_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summarise, "SHOWN", 2)
+    monkeypatch.setattr(summarise, "LISTED", 2)
     problem = {"stage": "index_cases", "status": "partial", "file": "a", "reason": "no mask", "mend": "draw one"}
     (group,) = group_problems(problem | {"case_id": str(number)} for number in reversed(range(100)))
     assert [row["case_id"] for row in group["rows"]] == ["0", "1"]
