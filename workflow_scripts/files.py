@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -39,6 +40,24 @@ def write_beside(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_folder_beside(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path` to fill, which takes its place when all went well: no reader sees half of one.
+
+    Snakemake marks what a killed job has begun, but looks for the marks of those jobs alone that it knows before its
+    checkpoints: half a folder would pass for the whole.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        shutil.rmtree(path, ignore_errors=True)
+        beside.replace(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def natural(text: str) -> tuple[tuple[int, int, str, str], ...]:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,3 +45,23 @@ def test_only_the_candidates_of_the_data_set_go_through_and_old_chunks_go(tmp_pa
     found = [row for path in (tmp_path / "d" / "chunks").iterdir() for row in read_rows(path, cases.SCHEMA)]
     assert sorted((row["case_id"], row["age"]) for row in found) == [("17", 17), ("3", 3)]
     assert not old.exists()
+
+
+def test_a_plan_that_is_broken_off_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snakemake would take half of it for the whole: of a later checkpoint it does not see that its job was killed."""
+    write_rows(
+        tmp_path / "cases.parquet", [{"case_id": str(number), "dataset": "d"} for number in range(20)], cases.SCHEMA
+    )
+    out, written = tmp_path / "d" / "chunks", list[Path]()
+
+    def killed(path: Path, table: pa.Table) -> None:
+        assert not out.exists()
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "write_table", killed)
+    arguments = ["--dataset", "d", "--cases", str(tmp_path / "cases.parquet"), "--out", str(out)]
+    with pytest.raises(KeyboardInterrupt):
+        command.main([*arguments, "--spec", json.dumps({"n_chunks": 3, "extract": "all"})])
+    assert not out.exists()

@@ -11,7 +11,7 @@ from typing import Any
 
 from workflow_scripts import command
 from workflow_scripts.collections.collection import Source, card_of
-from workflow_scripts.files import write_beside
+from workflow_scripts.files import write_folder_beside
 from workflow_scripts.tables import cases, features, nodules
 from workflow_scripts.tables.cases import DESCRIPTORS
 from workflow_scripts.tables.table import planned, read_many, stream_rows, write_rows
@@ -128,12 +128,10 @@ def dictionary() -> str:
 
 
 def write_features(datasets: Path, spec: Row, cache: Path, out: Path) -> dict[str, int]:
-    """Write the database into the folder `out`, without the data sets of an earlier run, and return the rows of each.
+    """Write the database into the folder `out`, and return the rows of each data set.
 
     `spec` has `datasets`: for each name its `kind`, and `grades`, `scores`, `quality` as `feature_rows` reads them.
     """
-    for earlier in out.glob("dataset=*"):
-        shutil.rmtree(earlier)
     counts = {}
     for name, has in sorted(spec["datasets"].items()):
         rows = sorted(feature_rows(datasets / name, has["kind"], has, cache), key=place)
@@ -141,8 +139,7 @@ def write_features(datasets: Path, spec: Row, cache: Path, out: Path) -> dict[st
         write_rows(folder / "part.parquet", rows, features.SCHEMA)
         shutil.copyfile(datasets / name / "NOTICE.txt", folder / "NOTICE.txt")
         counts[name] = len(rows)
-    with write_beside(out / "README.md") as beside:
-        beside.write_text(dictionary(), encoding="utf-8")
+    (out / "README.md").write_text(dictionary(), encoding="utf-8")
     return counts
 
 
@@ -155,7 +152,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--features", type=Path, required=True, help="folder to write")
     args = arguments.parse_args(argv)
     log = command.start("write_features")
-    for name, count in write_features(args.datasets, args.spec, args.cache, args.features).items():
+    with write_folder_beside(args.features) as beside:
+        counts = write_features(args.datasets, args.spec, args.cache, beside)
+    for name, count in counts.items():
         log.info("%s: %d nodules", name, count)
 
 

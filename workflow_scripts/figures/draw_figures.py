@@ -5,7 +5,6 @@ cell for the text; index.md lists what is there, and what is left out and why. S
 """
 
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from workflow_scripts.figures.quality import draw_quality_calibration, draw_risk
 from workflow_scripts.figures.scenarios import draw_scenario_coverage
 from workflow_scripts.figures.sizes import draw_bland_altman
 from workflow_scripts.figures.tables import TABLES
+from workflow_scripts.files import write_folder_beside
 
 FIGURES: dict[str, Callable[[Run], Plate]] = {
     "flow": draw_flow,
@@ -113,17 +113,11 @@ def main(argv: list[str] | None = None) -> None:
         raise command.Refusal(f"{summary} is not there: run the workflow first, or name its results")
     if out.exists() and not (out / INDEX).is_file() and (out.is_file() or any(out.iterdir())):
         raise command.Refusal(f"{out}: holds something other than figures; name another folder")
-    beside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
     try:
-        beside.mkdir(parents=True)
-        left_out = draw_figures(args.results, beside)
-        shutil.rmtree(out, ignore_errors=True)
-        beside.replace(out)
+        with write_folder_beside(out) as beside:
+            left_out = draw_figures(args.results, beside)
     except OSError as error:
         raise command.Refusal(f"{out}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     for name, why in left_out.items():
         log.info("left out: %s: %s", name, why)
     log.info("%d figures: %s", len(FIGURES) - len(left_out.keys() & FIGURES), out / INDEX)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workflow_scripts import command
+from workflow_scripts.files import write_folder_beside
 from workflow_scripts.provenance import chunk_of
 from workflow_scripts.tables import candidates, cases
 from workflow_scripts.tables.table import read_table, write_table
@@ -44,16 +45,16 @@ def main(argv: list[str] | None = None) -> None:
         asked = pa.concat_tables([read_table(path, candidates.SCHEMA) for path in args.candidates])
         own = asked.filter(pc.field("dataset") == args.dataset)
         found = found.filter(pc.is_in(found["case_id"], own["case_id"].combine_chunks()))
-    args.out.mkdir(parents=True, exist_ok=True)
     plan = plan_chunks(found["case_id"].to_pylist(), args.spec["n_chunks"])
     forget(args.out.parent, set(plan))
     # Taken once, not chunk by chunk: each time it goes through the whole table.
     found = found.take(pa.array([place for places in plan.values() for place in places], pa.int64()))
     start = 0
-    for name, places in plan.items():
-        write_table(args.out / f"{name}.parquet", found.slice(start, len(places)))
-        start += len(places)
-        log.info("chunk %s: %d cases", name, len(places))
+    with write_folder_beside(args.out) as chunks:
+        for name, places in plan.items():
+            write_table(chunks / f"{name}.parquet", found.slice(start, len(places)))
+            start += len(places)
+            log.info("chunk %s: %d cases", name, len(places))
 
 
 if __name__ == "__main__":

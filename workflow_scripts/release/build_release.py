@@ -16,6 +16,7 @@ import yaml
 from workflow_scripts import command
 from workflow_scripts.collections.collection import Card
 from workflow_scripts.configuration import card_of as options_of
+from workflow_scripts.files import write_folder_beside
 from workflow_scripts.imaging.stills import encode_png
 from workflow_scripts.provenance import ROOT
 from workflow_scripts.release.crate import describe_crate
@@ -188,19 +189,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--release", type=Path, required=True, help="folder to write")
     args = arguments.parse_args(argv)
     log = command.start("build_release")
-    beside = args.release.with_name(f".{args.release.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
+    with write_folder_beside(args.release) as beside:
         build_release(args.results, args.lock, args.kinds, beside)
         findings = inspect_release(beside, what_is_known(args.results, args.kinds, read_lock(args.lock)))
         if findings:
             shown = "".join(f"\n  {finding}" for finding in findings[:FINDINGS_NAMED])
             raise command.Refusal(f"{args.release}: not written: {len(findings)} findings in it:{shown}")
-        shutil.rmtree(args.release, ignore_errors=True)
-        beside.replace(args.release)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     log.info("%d files, nothing found that may not leave", sum(path.is_file() for path in args.release.rglob("*")))
 
 

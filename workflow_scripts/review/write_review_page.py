@@ -1,7 +1,6 @@
 """Write the page on which the cases that should be looked at are decided, the worst first; it needs no server."""
 
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from workflow_scripts import command
 from workflow_scripts.decisions import read_decisions
+from workflow_scripts.files import write_folder_beside
 from workflow_scripts.imaging.contours import closed_path, points_to_move
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.imaging.values import read_shown
@@ -130,7 +130,6 @@ def write_review_page(
     """
     done = {(decision.dataset, decision.case_id) for decision in read_decisions(review)} if review else set()
     items = choose_items(datasets, spec, flags, done)
-    shutil.rmtree(page, ignore_errors=True)
     (page / "pictures").mkdir(parents=True)
     shown = write_items(datasets, roots, items[:MOST], page / "pictures")
     notices = {name: datasets / name / "NOTICE.txt" for name in sorted({item.dataset for item in items})}
@@ -161,7 +160,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--page", type=Path, required=True, help="folder to write")
     args = arguments.parse_args(argv)
     log = command.start("write_review_page")
-    count = write_review_page(args.datasets, args.roots, args.spec, args.flags, args.review, args.page)
+    with write_folder_beside(args.page) as page:
+        count = write_review_page(args.datasets, args.roots, args.spec, args.flags, args.review, page)
     log.info("%d cases to look at: %s", count, args.page / "index.html")
 
 

@@ -5,11 +5,11 @@ keep the terms of their data sets in every format. docs/exports.md says how each
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts import command
+from workflow_scripts.files import write_folder_beside
 from workflow_scripts.provenance import file_sha256
 from workflow_scripts.scenarios.export_cases import Case, read_cases
 from workflow_scripts.scenarios.export_croissant import describe_cases
@@ -39,16 +39,11 @@ def main(argv: list[str] | None = None) -> None:
     if args.out.exists() and not (args.out / CROISSANT).is_file() and (args.out.is_file() or any(args.out.iterdir())):
         raise command.Refusal(f"{args.out}: holds something other than exports; name another folder")
     cases = read_cases(args.scenarios)
-    beside = args.out.with_name(f".{args.out.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
     try:
-        write_exports(cases, beside)
-        shutil.rmtree(args.out, ignore_errors=True)
-        beside.replace(args.out)
+        with write_folder_beside(args.out) as beside:
+            write_exports(cases, beside)
     except OSError as error:
         raise command.Refusal(f"{args.out}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     log.info("%d scenarios exported", len(cases))
     remarks = {
         "no procedure, so no bill in their challenge file": [

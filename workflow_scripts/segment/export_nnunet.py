@@ -8,7 +8,6 @@ names `import_masks` reads what nnU-Net predicts, and brings it back to the fram
 import csv
 import json
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from workflow_scripts import command
-from workflow_scripts.files import natural
+from workflow_scripts.files import natural, write_folder_beside
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.provenance import canonical_json, sha256
 from workflow_scripts.tables import folds
@@ -145,13 +144,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--out", type=Path, required=True, help=f"folder to write {RAW} to: nnUNet_raw")
     args = arguments.parse_args(argv)
     log = command.start("export_nnunet")
-    raw, beside = args.out / RAW, args.out / f".{RAW}.part"
+    raw = args.out / RAW
     if raw.exists() and not (raw / MANIFEST).is_file():
         raise command.Refusal(f"export_nnunet: {raw} is there and is no export; name another folder, or move it away")
-    shutil.rmtree(beside, ignore_errors=True)
-    manifest = export_nnunet(args.datasets, read_rows(args.folds, folds.SCHEMA), args.spec, beside)
-    shutil.rmtree(raw, ignore_errors=True)
-    beside.rename(raw)
+    with write_folder_beside(raw) as beside:
+        manifest = export_nnunet(args.datasets, read_rows(args.folds, folds.SCHEMA), args.spec, beside)
     log.info("%d pictures of %d cases", len(manifest), len({(row["dataset"], row["case_id"]) for row in manifest}))
 
 
