@@ -51,6 +51,7 @@ def match_nodules(prediction: np.ndarray, reference: np.ndarray) -> Matched:
         return Matched(0, 0, ())
     box = np.s_[y : y + height, x : x + width]  # counting parts of the whole picture takes several times as long
     found, outlined = (label_parts(mask[box]).astype(np.uint16) for mask in (prediction, reference))
+    # Labels go to 255, so the number of a pair, below, to 255 * 256 + 255: 16 bits hold it.
     n_found, n_outlined = int(found.max(initial=0)), int(outlined.max(initial=0))
     if not (n_found and n_outlined):
         return Matched(n_outlined, n_found, ())

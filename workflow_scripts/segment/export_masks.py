@@ -6,7 +6,6 @@ what was written, how much of it the model looked at, and what could not be said
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from workflow_scripts import command
 from workflow_scripts.collections.coca_series import read_series
 from workflow_scripts.collections.collection import Unusable
-from workflow_scripts.files import natural
+from workflow_scripts.files import natural, write_folder_beside
 from workflow_scripts.imaging.dicom import count_frames
 from workflow_scripts.imaging.dicom_derived import Outliner, lie_in_space, read_source
 from workflow_scripts.imaging.dicom_seg import check_segmentation, segment
@@ -169,31 +168,27 @@ def export_masks(
     out
         The folder to write; one that is there is replaced.
     """
-    beside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    written, lost = [], []
-    for case in read_predicted(dataset, model, list(folds)):
-        outliner = Outliner(model, f"fold {case.fold}, weights {folds[case.fold][:16]}")
-        about = {"case_id": case.row["case_id"], "fold": case.fold}
-        try:
-            files, remarks = export_case(case, root, outlines, outliner, beside)
-        except Unusable as problem:
-            lost.append(about | {"file": problem.file, "reason": problem.reason, "mend": problem.mend})
-            continue
-        names = [file.relative_to(beside).as_posix() for file in files]
-        written.append(about | {"files": names, "pictures": len(case.masks), "remarks": remarks})
-    summary = {
-        "model": model,
-        "outlines": outlines,
-        "cases": sorted(written, key=lambda row: natural(str(row["case_id"]))),
-        "lost": sorted(lost, key=lambda row: natural(str(row["case_id"]))),
-    }
-    text = json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False)
-    (beside / "export.json").write_text(f"{text}\n", encoding="utf-8")
-    (beside / "NOTICE.txt").write_text(NOTICE, encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    beside.rename(out)
+    with write_folder_beside(out) as beside:
+        written, lost = [], []
+        for case in read_predicted(dataset, model, list(folds)):
+            outliner = Outliner(model, f"fold {case.fold}, weights {folds[case.fold][:16]}")
+            about = {"case_id": case.row["case_id"], "fold": case.fold}
+            try:
+                files, remarks = export_case(case, root, outlines, outliner, beside)
+            except Unusable as problem:
+                lost.append(about | {"file": problem.file, "reason": problem.reason, "mend": problem.mend})
+                continue
+            names = [file.relative_to(beside).as_posix() for file in files]
+            written.append(about | {"files": names, "pictures": len(case.masks), "remarks": remarks})
+        summary = {
+            "model": model,
+            "outlines": outlines,
+            "cases": sorted(written, key=lambda row: natural(str(row["case_id"]))),
+            "lost": sorted(lost, key=lambda row: natural(str(row["case_id"]))),
+        }
+        text = json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False)
+        (beside / "export.json").write_text(f"{text}\n", encoding="utf-8")
+        (beside / "NOTICE.txt").write_text(NOTICE, encoding="utf-8")
     return summary
 
 
