@@ -21,7 +21,7 @@ from workflow_scripts.configuration import (
     refuse_tracked,
 )
 from workflow_scripts.decisions import DECISIONS, read_decisions
-from workflow_scripts.files import in_bytes, listing, set_back, space_of
+from workflow_scripts.files import in_bytes, listing, refuse_read_only, set_back, space_of
 from workflow_scripts.provenance import canonical_json, chunk_of, code_version, file_sha256, sha256
 
 check_config(config)
@@ -61,6 +61,7 @@ OWN_SCORED = {"model": MODEL, "models": {MODEL: FOLDS}, "datasets": {name: [MODE
 MODELLED = bool(config["learn"] and LEARNT)  # a model predicts: its masks can be measured, estimated, graded
 COMMANDS = set()  # every command that a rule runs
 LOCAL = workflow.pathvars.apply("<results>")
+refuse_read_only(Path.cwd(), Path(LOCAL))
 refuse_tracked(Path(LOCAL), sorted(set(KINDS.values())))
 # Where commands find the results: with results in a bucket (--default-storage-provider), where Snakemake puts its copies.
 BUCKET = workflow.storage_registry.default_storage_provider

@@ -60,6 +60,20 @@ def write_folder_beside(path: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def refuse_read_only(*folders: Path) -> None:
+    """Refuse to begin where nothing can be written; a folder that is not there yet stands for the one it would lie in.
+
+    Raises
+    ------
+    Refusal
+        When the disk is mounted to be read only, or the folder may not be written to.
+    """
+    for folder in folders:
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+        if not os.access(there, os.W_OK):
+            raise Refusal(f"{there}: may not be written to; run with --directory elsewhere")
+
+
 def natural(text: str) -> tuple[tuple[int, int, str, str], ...]:
     """Return a sort key that counts: 2 before 10, whatever surrounds the digits."""
     key = []

@@ -158,6 +158,16 @@ def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(
     assert not lab.ran()
 
 
+def test_a_folder_that_may_only_be_read_is_refused_before_anything_begins(lab: Lab) -> None:
+    root_too = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    lab.place.chmod(0o555)
+    done = subprocess.run([*root_too, *lab.command()], cwd="/", capture_output=True, text=True, check=False)
+    lab.place.chmod(0o755)
+    assert done.returncode == 1
+    assert f"{lab.place}: may not be written to; run with --directory elsewhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_job_that_is_killed_leaves_nothing_half_written(lab: Lab, finished: Lab) -> None:
     """A job dies by SIGKILL while it writes; the run fails, and the same command ends as if nothing had been."""
     fresh(lab)
