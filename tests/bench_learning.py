@@ -13,7 +13,7 @@ from workflow_scripts.imaging.measure import to_frame
 from workflow_scripts.imaging.stills import decode_picture, encode_png
 from workflow_scripts.segment.network import as_batch, be_deterministic, build_network, load_network, save_network
 from workflow_scripts.segment.pictures import Pictures
-from workflow_scripts.segment.predict_masks import BATCH, Predictor, predict_masks
+from workflow_scripts.segment.predict_masks import Predictor, predict_masks
 from workflow_scripts.segment.train_model import Trainer, loss_of
 from workflow_scripts.tables import inputs
 from workflow_scripts.tables.table import write_rows
@@ -63,13 +63,9 @@ def bench_prediction(folder: Path) -> Figures:
     def stage() -> None:
         predict_masks(folder / "inputs.parquet", {}, predictor, "own", "given", folder / "masks.parquet")
 
-    def bare() -> None:
-        for start in range(0, n, BATCH):
-            predictor.probabilities(np.stack(pictures[start : start + BATCH]))
-
     reference = plain_loop()
-    in_turn = [[fastest(1, work) for work in (plain_loop, stage, bare)] for _ in range(3)]  # a busy minute meets all
-    slow, fast, forward = map(min, zip(*in_turn, strict=True))
+    in_turn = [[fastest(1, work) for work in (plain_loop, stage)] for _ in range(3)]  # a busy minute meets both
+    slow, fast = map(min, zip(*in_turn, strict=True))
     dices = []
     for picture, one in zip(pictures, reference, strict=True):
         probability = to_frame(predictor.probabilities(picture[None])[0], np.array(affine), (360, 560))
@@ -80,7 +76,6 @@ def bench_prediction(folder: Path) -> Figures:
         "predict_masks, pictures per s": round(n / fast, 1),
         "ratio": round(slow / fast, 2),
         "largest difference in Dice": round(1 - float(min(dices)), 5),
-        "share of the bare forward pass": round(forward / fast, 2),
     }
 
 
