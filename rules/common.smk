@@ -34,6 +34,11 @@ STAGES = {
     stage: [name for name, options in DATASETS.items() if stage in options["stages"]] for stage in OPTIONAL_STAGES
 }
 LEARNT = [name for name, options in DATASETS.items() if options["outlines"] == config["model"]["target"]]
+if config["learn"] and not LEARNT:
+    raise Refusal(
+        f"learn: true, but of no data set is `outlines` what `model.target` is ({config['model']['target']}); write"
+        f" outlines: {config['model']['target']} under each in which a model shall outline it"
+    )
 # What predicts masks of each data set: (model, fold) pairs. A fold's model predicts only those whom it has never seen.
 GIVEN = config["model"]["weights"]
 MODEL = Path(GIVEN).stem if GIVEN else f"{config['model']['architecture']}-{config['model']['encoder']}".lower()
@@ -332,8 +337,11 @@ def say_what_to_do(log):
     ended = set(re.findall(r"^Finished jobid: (\d+)", told, re.MULTILINE))  # tried again, and well at last
     failed = re.findall(r"^    jobid: (\d+)\n(?:    .*\n)*?    log: (.+?) \(check log file", told, re.MULTILINE)
     said, silent = [], []
-    for path in sorted({Path(path) for job, path in failed if job not in ended}):
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    # Of several logs the first is the command's, the others are a cluster's; one in a bucket is not read.
+    for path in sorted({Path(logs.split(", ")[0]) for job, logs in failed if job not in ended}):
+        if not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
         _, refused, why = f"\n{text}".partition("\ncasebook: ")
         if refused:
             said.append(f"casebook: {why.rstrip()}")

@@ -133,7 +133,7 @@ rule embed_nodules:
     shell:
         "python -m workflow_scripts.segment.embed_nodules"
         " --inputs {input.inputs:q} --masks {input.masks:q} --folds {input.folds:q} --dataset {wildcards.dataset}"
-        " --weights {input.weights:q} --model {wildcards.model} --fold {params.folds:q} --spec {params.spec:q}"
+        " --weights {input.weights:q} --model {wildcards.model:q} --fold {params.folds:q} --spec {params.spec:q}"
         " --embeddings {output.embeddings:q} &> {log:q}"
 
 

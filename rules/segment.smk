@@ -180,7 +180,7 @@ rule predict_masks:
     shell:
         "python -m workflow_scripts.segment.predict_masks"
         " --inputs {input.inputs:q} --folds {input.folds:q} --dataset {wildcards.dataset} --weights {input.weights:q}"
-        " --model {wildcards.model} --fold {params.folds:q} --spec {params.spec:q} --masks {output.masks:q} &> {log:q}"
+        " --model {wildcards.model:q} --fold {params.folds:q} --spec {params.spec:q} --masks {output.masks:q} &> {log:q}"
 
 
 rule import_masks:
@@ -211,7 +211,7 @@ rule import_masks:
     shell:
         "python -m workflow_scripts.segment.import_masks"
         " --frames {input.frames:q} --inputs {input.inputs:q} --folder {input.folder:q} --dataset {wildcards.dataset}"
-        " --model {wildcards.model} --masks {output.masks:q} --quarantine {output.quarantine:q} &> {log:q}"
+        " --model {wildcards.model:q} --masks {output.masks:q} --quarantine {output.quarantine:q} &> {log:q}"
 
 
 ruleorder: import_masks > predict_masks

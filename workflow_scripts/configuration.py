@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import re
 import subprocess
 from functools import cache
@@ -182,7 +183,11 @@ def refuse_tracked(results: Path, kinds: list[str]) -> None:
     written = [str(results.absolute() / name) for name in WRITTEN]
     try:
         done = subprocess.run(
-            ["git", "-C", str(where), "check-ignore", *written], capture_output=True, text=True, check=False
+            ["git", "-C", str(where), "check-ignore", *written],
+            env=os.environ | {"LC_ALL": "C"},  # its words are read below
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except FileNotFoundError:  # no git, no work tree
         return

@@ -48,7 +48,15 @@ def write_folder_beside(path: Path) -> Iterator[Path]:
 
     Snakemake marks what a killed job has begun, but looks for the marks of those jobs alone that it knows before its
     checkpoints: half a folder would pass for the whole.
+
+    Raises
+    ------
+    Refusal
+        When the folder that the command runs in is `path` or lies in it: all of that would be thrown away.
     """
+    path = Path(os.path.abspath(path))
+    if Path.cwd().is_relative_to(path):
+        raise Refusal(f"{path}: is where you are, and would be replaced as a whole; name a folder of its own")
     beside = path.with_name(f".{path.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -122,11 +130,15 @@ def set_back(results: Path) -> float:
     parts = sorted(part for part in results.glob("*") if part.is_dir() and part.name != "cache")
     times = {part / name: when for part in parts for name, _, when in listing(part) if when > 0}
     times |= {path: path.stat().st_mtime_ns for path in results.glob("cache/sources/*.fetched")}
-    ahead = max(times.values(), default=0) - time.time_ns()
+    now, inside = time.time_ns(), results.resolve()
+    if max(times.values(), default=0) - now >= SKEW:  # what a link leads to elsewhere is not ours
+        times = {path: when for path, when in times.items() if path.resolve().is_relative_to(inside)}
+    ahead = max(times.values(), default=0) - now
     if ahead < SKEW:
         return 0
     for path, when in times.items():
-        os.utime(path, ns=(when - ahead, when - ahead))
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # another run may be renaming it
+            os.utime(path, ns=(when - ahead, when - ahead))
     return ahead / 1e9
 
 

@@ -20,8 +20,8 @@ datasets:
     root: /data/ddti
 ```
 
-`snakemake check --configfile mine.yaml` says what was found there before anything long begins. A folder that is not
-laid out as below is refused with one line that says what was expected. A kind that is not here is
+`snakemake check --cores all --configfile mine.yaml` says what was found there before anything long begins. A folder
+that is not laid out as below is refused with one line that says what was expected. A kind that is not here is
 [one module, one card, one fixture](adding-a-dataset.md).
 """
 FRAMES = {

@@ -158,6 +158,7 @@ def ask(lab: Lab, text: str) -> Lab:
 @pytest.fixture(scope="module")
 def learnt(finished: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Return a finished run with learning; tests copy it and leave it alone."""
+    pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("learnt") / "lab"
     shutil.copytree(finished.folder, folder)
     lab = ask(Lab(folder), LEARN)

@@ -59,9 +59,7 @@ class Card:
     @property
     def citation(self) -> str:
         """Return what to cite, in one text."""
-        return (
-            " ".join(map(cited, self.references)) or "None: drawn by Casebook's demo; nothing in them is of a patient."
-        )
+        return " ".join(map(cited, self.references)) or "Nothing is known to cite: cite whoever gave you the files."
 
 
 def cited(reference: Mapping[str, Any]) -> str:

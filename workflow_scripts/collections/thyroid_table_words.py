@@ -19,6 +19,7 @@ NOTHING = re.compile(
     r"|正常|normal|no nodules?"
 )
 
+NO_CALCIFICATION = "none or large comet-tail artifacts"  # who writes so says nothing of comet tails
 # Term -> points; then pattern -> term, the longer before what it contains. None: said, but not which; "": not said.
 POINTS: dict[str, dict[str, int]] = {
     "composition": {
@@ -32,6 +33,7 @@ POINTS: dict[str, dict[str, int]] = {
     "margin": {"smooth": 0, "ill-defined": 0, "lobulated or irregular": 2, "extra-thyroidal extension": 3},
     "foci": {
         "none": 0,
+        NO_CALCIFICATION: 0,
         "large comet-tail artifacts": 0,
         "macrocalcifications": 1,
         "peripheral (rim) calcifications": 2,
@@ -74,7 +76,8 @@ PATTERNS: dict[str, tuple[tuple[str, str | None], ...]] = {
         (r"光[整滑]|边缘(?:规[整则]|整齐)|smooth", "smooth"),
     ),
     "foci": (
-        (r"(?:无|未见|未及|未探及|没有)(?:明显|明确)?(?:钙化|强回声)|\bno (?:echogenic foci|calcifications?)", "none"),
+        (r"(?:无|未见|未及|未探及|没有)(?:明显|明确)?强回声|\bno echogenic foci", "none"),
+        (r"(?:无|未见|未及|未探及|没有)(?:明显|明确)?钙化|\bno calcifications?", NO_CALCIFICATION),
         (r"large comet[- ]tail artifacts?", "large comet-tail artifacts"),
         (
             r"微小?钙化|点状(?:[强高]回声|钙化)|microcalcifications?|punctate echogenic foc[iu]s?",
@@ -101,7 +104,7 @@ ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5", "VI": "6"}
 
 # In one word. A low chance of malignancy, or one that cannot be excluded, is none of these; nor is a family history.
 VAGUE = re.compile(
-    r"良恶性|[恶良]性的?(?:可能性?|风险|概率)[较很极]?(?:小|低|不大)|癌症?家族史"
+    r"良恶性|癌(?:根治)?术后|[恶良]性的?(?:可能性?|风险|概率)[较很极]?(?:小|低|不大)|癌症?家族史"
     r"|low risk of malignancy|(?:biopsy|fna[bc]?|aspiration|follow-up) (?:is )?not\b"
 )
 UNSURE = re.compile(r"\?|待[排定除]|[不未]能?(?:除外|排除)|性质不明|良恶性|indeterminate|uncertain|exclude")
@@ -146,12 +149,14 @@ def terms(descriptor: str, text: str) -> list[str | None]:
                 if term != "" and not NEGATED.search(clause[: match.start()]):
                     found.add(term)
             clause = re.sub(pattern, lambda match: "\0" * len(match[0]), clause)
+    if found & {"none", "large comet-tail artifacts"}:  # says more
+        found.discard(NO_CALCIFICATION)
     return sorted(found, key=lambda term: (term is None, term))
 
 
 def one_meaning(descriptor: str, found: list[str | None]) -> bool:
     """Tell whether the terms of a descriptor can be true together: one of them, or several kinds of foci."""
-    together = len(found) == 1 or (descriptor == "foci" and "none" not in found)
+    together = len(found) == 1 or (descriptor == "foci" and not {"none", NO_CALCIFICATION} & set(found))
     return bool(found) and together and None not in found
 
 

@@ -84,8 +84,10 @@ def draw_cost_per_size(run: Run) -> Plate:
         raise Missing("no chunk has both its benchmarks and its frames (`snakemake clean` deletes them)")
     rows.sort(key=lambda row: (row["stage"], row["size"], row["seconds"]))
     n = f"n = {count(len(rows), 'job')}; as this machine took them"
-    figure, panels = new_figure(PAGE, 3.2, n, 1, 2)
-    for axes, name, label in zip(panels, ("seconds", "peak_mb"), ("seconds", "peak memory, MB"), strict=True):
+    labels = {"seconds": "seconds", "peak_mb": "peak memory, MB"}  # where the system measures no memory, no panel of it
+    labels = {name: label for name, label in labels.items() if any(row[name] for row in rows)}
+    figure, panels = new_figure(PAGE, 3.2, n, 1, len(labels))
+    for axes, (name, label) in zip(panels, labels.items(), strict=True):
         for place, stage in enumerate(dict.fromkeys(row["stage"] for row in rows)):
             own = [row for row in rows if row["stage"] == stage and row[name]]
             points = [row["size"] for row in own], [row[name] for row in own]

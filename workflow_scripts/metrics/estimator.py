@@ -114,5 +114,8 @@ def find_estimator(model: Path) -> tuple[Estimator | None, str]:
     if not path.is_file():
         return None, f"unknown: there is no quality.json beside {model.name}"
     quality = read_quality(path)
-    held = f"a Dice is no lower than its bound for {100 * quality.level:g} % of patients like those it was fitted on"
+    held = (
+        "for a frame of a new patient like those it was fitted on, in which something was outlined, the Dice is no"
+        f" lower than its bound with a probability of {100 * quality.level:g} %"
+    )
     return quality.whole, held if quality.whole else f"unknown: {quality.why_not}"

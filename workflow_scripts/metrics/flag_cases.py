@@ -104,9 +104,9 @@ def put_in_words(faults: list[Fault], n_frames: int) -> str:
 
 
 def read_masks(path: Path, frame_ids: set[str]) -> dict[str, bytes]:
-    """Return the label PNGs of some frames from a table of frames or of masks."""
+    """Return the label PNGs of some frames from a table of frames or of masks; of those alone that have one."""
     rows = stream_rows(path, ["frame_id", "mask"])
-    return {row["frame_id"]: row["mask"]["bytes"] for row in rows if row["frame_id"] in frame_ids}
+    return {row["frame_id"]: row["mask"]["bytes"] for row in rows if row["frame_id"] in frame_ids and row["mask"]}
 
 
 def flag_cases(

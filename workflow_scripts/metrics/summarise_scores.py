@@ -37,7 +37,10 @@ FAMILIES = (
     "Per image: the mean over frames. Per patient: the mean over patients (groups) of each one's mean over frames."
     " Pooled: pixels are summed over all frames first. Per nodule: nodules are summed over all frames first."
 )
-GATE_RULE = "pass: the interval lies at or above the gate; fail: it lies wholly below; undecided: it crosses the gate."
+GATE_RULE = (
+    "pass: the interval lies at or above the gate; fail: it lies wholly below; undecided: it crosses the gate, or there"
+    f" are fewer than {FEW} groups."
+)
 
 
 def bootstrap_ratios(sums: np.ndarray, seed: int, least: int = 2) -> list[list[float] | None]:
@@ -122,7 +125,8 @@ def summarise(rows: list[dict[str, Any]], gates: dict[str, float], seed: int) ->
     alone = [(row["empty_reference"], row["empty_prediction"]) for row in rows]
     images = {name: spread(column(used, name)) | {"interval": intervals["images", name]} for name in METRICS}
     for name, gate in gates.items():
-        images[name] |= {"gate": gate, "verdict": gate_verdict(intervals["images", name], gate)}
+        interval = intervals["images", name] if len(sums) >= FEW else None
+        images[name] |= {"gate": gate, "verdict": gate_verdict(interval, gate)}
     families: dict[str, dict[str, Any]] = {"patients": {}, "pooled": {}, "nodules": {}}
     for (family, name), value in values.items():
         interval = intervals[family, name]

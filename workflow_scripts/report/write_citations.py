@@ -31,7 +31,7 @@ def as_text(used: Iterable[tuple[Card, list[str]]]) -> str:
         parts += [f"\nAcknowledgement: {about.acknowledgement.strip()}"] if about.acknowledgement else []
         parts.append("")
     if len(parts) == 1:
-        parts.append("Nothing to cite: every case is a phantom of Casebook's demo.\n")
+        parts.append("Nothing to cite: of no data set here, beside Casebook's phantoms, is a publication known.\n")
     return "\n".join(parts)
 
 

@@ -557,7 +557,7 @@ addEventListener("resize", () => { if (draft) showDrawing(); });
 addEventListener("storage", ({ key, newValue }) => {  // decided in another tab
   if (key !== KEEP || !newValue) return;
   const own = ITEMS.length && record(), { run, records, carried, saved } = JSON.parse(newValue);
-  if (run !== DATA.run) return;
+  if (run !== DATA.run) return location.reload();  // the page was written anew: this one would undo what is decided there
   Object.assign(state, { records, carried, saved });
   if (draft) state.records[item().key] = own;
   showAll();
@@ -575,7 +575,12 @@ if (before.run === DATA.run) showAll();
 else {  // what was decided before goes on into the next file, and so does what a page at this place held and nobody saved
   if (DATA.review) takeRows(DATA.review);
   state.saved = reviewCsv()[0];
+  if (before.unsaved) {  // newer than any file
+    Object.assign(state, { records: {}, carried: {} });
+    open(word("last_page"), before.unsaved);
+    takeRows(DATA.review ?? "");
+  }
+  keep();
   showAll();
-  if (before.unsaved) open(word("last_page"), before.unsaved);
 }
 if (state.name === null && ITEMS.length) $("who").showModal();

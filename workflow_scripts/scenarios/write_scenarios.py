@@ -5,7 +5,6 @@ group, over all templates.
 """
 
 import json
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from workflow_scripts import command
 from workflow_scripts.configuration import load_templates, scenario_ids
-from workflow_scripts.files import natural, write_beside
+from workflow_scripts.files import natural, write_beside, write_folder_beside
 from workflow_scripts.imaging.text import available
 from workflow_scripts.provenance import pixel_sha256
 from workflow_scripts.scenarios.data_set import DataSet
@@ -225,19 +224,18 @@ def main(argv: list[str] | None = None) -> None:
     }
     matched = {row["template"]: row for row in read_rows(args.matches, matches.SCHEMA)}
     taken, entries, rows = Taken(), [], []
-    shutil.rmtree(args.images, ignore_errors=True)
-    args.images.mkdir(parents=True)
-    spec = Writing(args.images, args.spec["text"])
-    filling = [
-        fill_template(template, ranked[template["name"]], locked, matched[template["name"]], datasets, taken, spec)
-        for template in templates
-    ]
-    # In turns, one scenario each: where patients are few, no template takes them all.
-    for entry, row in chain.from_iterable(zip_longest(*filling, fillvalue=(None, None))):
-        if row:
-            entries += [entry] if entry else []
-            rows.append(row)
-            log.info("%s: %s%s", row["scenario_id"], row["status"], f", {row['reason']}" if row["reason"] else "")
+    with write_folder_beside(args.images) as images:
+        spec = Writing(images, args.spec["text"])
+        filling = [
+            fill_template(template, ranked[template["name"]], locked, matched[template["name"]], datasets, taken, spec)
+            for template in templates
+        ]
+        # In turns, one scenario each: where patients are few, no template takes them all.
+        for entry, row in chain.from_iterable(zip_longest(*filling, fillvalue=(None, None))):
+            if row:
+                entries += [entry] if entry else []
+                rows.append(row)
+                log.info("%s: %s%s", row["scenario_id"], row["status"], f", {row['reason']}" if row["reason"] else "")
     rows.sort(key=lambda row: natural(row["scenario_id"]))
     existing = args.update[0] if args.update else None
     with write_beside(args.scenarios) as beside:

@@ -23,7 +23,7 @@ SCHEMA = pa.schema(
         column(
             "advice",
             pa.string(),
-            "fna, follow-up, none, no fna (of follow-up the guideline says nothing), or cannot be determined",
+            "fna, follow-up, none, no fna (follow-up is not in the table), or cannot be determined",
         ),
         column("reason", pa.string(), "why, in one sentence"),
         column(

@@ -102,7 +102,8 @@ class _Writer:
         if row.selective:
             when = self.word(str(row.selective["when"]))
             sign_then = SIGNS[str(row.selective["comparison"])]
-            parts.append(text["rule_selective"].format(sign=sign_then, mm=row.selective["mm"], when=when))
+            sentence = text["rule_selective" if row.selective["mm"] else "rule_selective_any"]
+            parts.append(sentence.format(sign=sign_then, mm=row.selective["mm"], when=when))
         if row.follow_up_mm == NOT_STATED:
             parts.append(text["rule_silent"])
         elif row.follow_up_mm is None:
@@ -147,6 +148,8 @@ class _Writer:
         grade, text = self.grade, self.text
         if grade.level is None:
             return text["unsure"]
+        if len(grade.scored) == 1:  # of a descriptor that ends the counting
+            return text["alone"]
         if grade.scored or not grade.doubtful:
             return text["known"]
         return text["doubtful"].format(doubtful=self.labels(grade.doubtful))

@@ -79,7 +79,7 @@ def kappa_of(tables: np.ndarray) -> np.ndarray:
 def verdict(kappa: Mapping[str, Any]) -> str:
     """Return in words what a kappa with its interval comes to; the limits are those of Landis and Koch (1977)."""
     if kappa["interval"][0] <= 0:
-        return "cannot be read from the pixels: no better than chance"
+        return "not shown to be read from the pixels: the interval reaches chance"
     for limit, word in ((0.2, "slightly"), (0.4, "fairly"), (0.6, "moderately"), (0.8, "substantially")):
         if kappa["value"] < limit:
             return f"agrees {word}"

@@ -73,12 +73,13 @@ def grade_nodule(
     advices = {advice for advice, _ in advised}
     advice = advices.pop() if len(advices) == 1 else UNDETERMINED
     scored = {} if points is None else _scored(system, findings)
+    at_this_size = " at this size" if diameters else ""
     if len(advised) == 1:
         because = next(iter(advised))[1]
     elif advice == UNDETERMINED:
-        because = f"what is advised at this size differs between them: {UNDETERMINED}"
+        because = f"what is advised{at_this_size} differs between them: {UNDETERMINED}"
     else:
-        because = f"each of them leads to the same at this size: {advice}"
+        because = f"each of them leads to the same{at_this_size}: {advice}"
     return Grade(
         system.name,
         points,
@@ -96,7 +97,10 @@ def grade_nodule(
 
 
 def grade_points(
-    system: System, points: Mapping[str, int | None], size_mm: Sequence[float | None] | None, spongiform: bool = False
+    system: System,
+    points: Mapping[str, int | None],
+    size_mm: Sequence[float | None] | None,
+    spongiform: bool | None = None,
 ) -> Grade:
     """Grade one nodule by a table of points from the points of its descriptors, each of which must be known.
 
@@ -109,7 +113,8 @@ def grade_points(
     size_mm
         The three diameters [mm] in any order; None for one, or for all, that are unknown.
     spongiform
-        Whether the composition is known to be spongiform: then nothing else counts.
+        Whether the composition is spongiform: then nothing else counts. None where only its points are known, which
+        are those of a cyst as well: the doubt stays.
 
     Raises
     ------
@@ -130,12 +135,11 @@ def grade_points(
         known_diameters(size_mm)  # raises where they are impossible
         reason = _unknown_reason(system, list(unknown.values()), list(known.values()))
         return Grade(system.name, None, None, UNDETERMINED, reason, missing=tuple(unknown))
-    # Of the choices with these points any will do that does not end the counting.
     findings = {
         key: [
             choice
             for choice in category.choices
-            if category.points(choice) == known[key] and choice.isdisjoint(category.alone)
+            if category.points(choice) == known[key] and (spongiform is None or choice.isdisjoint(category.alone))
         ]
         for key, category in system.descriptors.items()
     }

@@ -28,8 +28,8 @@ Case = Mapping[str, Any]
 Graded = tuple[Case, Grade, dict[str, Any]]  # a case, its grade by one system, and the row of it
 
 
-def known_points(system: System, case: Case) -> tuple[dict[str, int | None], bool]:
-    """Return the points of each descriptor, and whether the nodule is said to be spongiform.
+def known_points(system: System, case: Case) -> tuple[dict[str, int | None], bool | None]:
+    """Return the points of each descriptor, and whether the nodule is spongiform; None where only points are known.
 
     Points of the table are taken as they are; words count where they are the system's own.
     """
@@ -39,7 +39,22 @@ def known_points(system: System, case: Case) -> tuple[dict[str, int | None], boo
         if points[name] is None and case[name] and case["tirads_system"] == system.name:
             words = [word.strip() for word in case[name].split(SEPARATOR)] if name == "foci" else case[name]
             points[name] = points_of(system, name, words)
-    return points, case["composition"] == "spongiform" and case["tirads_system"] == system.name
+    counts = case["composition"] is not None and points["composition"] is not None  # a word in the system's meaning
+    return points, case["composition"] == "spongiform" if counts else None
+
+
+def grade_known_points(
+    system: System, case: Case, sizes: Any, stated: str | None
+) -> tuple[dict[str, int | None], Grade]:
+    """Return the points of each descriptor and the grade; where points leave open whether the nodule is spongiform, the
+    level that is stated in the system tells.
+    """
+    points, spongiform = known_points(system, case)
+    grade = grade_points(system, points, sizes, spongiform)
+    if stated and len(grade.sums) > 1:
+        readings = [grade_points(system, points, sizes, reading) for reading in (False, True)]
+        grade = next((one for one in readings if level_agrees(system, one.sums[0], stated)), readings[0])
+    return points, grade
 
 
 def grade_case(system: System, case: Case) -> tuple[Grade, dict[str, Any]]:
@@ -59,8 +74,7 @@ def grade_case(system: System, case: Case) -> tuple[Grade, dict[str, Any]]:
     findings = []
     try:
         if system.name == grades.MAIN:
-            points, spongiform = known_points(system, case)
-            grade = grade_points(system, points, sizes, spongiform=spongiform)
+            points, grade = grade_known_points(system, case, sizes, stated)
             for name, value in points.items():
                 if own and case[name]:  # its words are the system's, and say more than points do
                     findings.append(case[name].replace(SEPARATOR, " and"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from workflow_scripts.collections.collection import PHANTOM
 from workflow_scripts.files import natural
 from workflow_scripts.tables.nodules import EXPERT
 from workflow_scripts.tirads import grader_figures
@@ -67,7 +68,8 @@ class Graded:
 def label_of(task: str, case: Labelled) -> str | None:
     """Return the label of a case for a task: its level in that system, or its histology."""
     if task == HISTOLOGY:
-        return case.row["pathology"] if case.row["pathology"] in PATHOLOGIES else None
+        proven = case.row["label_source"] in ("histology", PHANTOM)
+        return case.row["pathology"] if proven and case.row["pathology"] in PATHOLOGIES else None
     return case.row["tirads_level"] if case.row["tirads_system"] == task else None
 
 
@@ -237,4 +239,6 @@ def run_task(
     graded, by_model = Graded(), Graded()
     for fold in outer:
         grade_fold(fold, task, levels, of_task, seed, graded, by_model)
+    for arm in [arm for arm, found in graded.level.items() if len(found) < len(graded.cases)]:
+        del graded.level[arm], graded.above[arm]  # in the training of some fold nothing was known of it
     return about | summarise_task(task, levels, graded, by_model, seed), learned_rows(task, levels, graded)

@@ -9,7 +9,7 @@ from workflow_scripts.tirads.systems import NOT_STATED, Level, System
 FNA = "fna"
 FOLLOW_UP = "follow-up"
 NO_ACTION = "none"
-NO_FNA = "no fna"  # and the guideline does not say whether to follow up
+NO_FNA = "no fna"  # and the table does not hold whether to follow up
 UNDETERMINED = "cannot be determined"
 
 _COMPARISONS = {">=": (operator.ge, "at or above", "below"), ">": (operator.gt, "above", "not above")}
@@ -39,7 +39,7 @@ def advise(system: System, level: Level, diameters: list[float]) -> tuple[str, s
         return UNDETERMINED, f"{system.name} ties no size to a level: {UNDETERMINED}"
     if not isinstance(level.fna_mm, int | float):
         if level.follow_up_mm == NOT_STATED:
-            return NO_FNA, "this level calls for no FNA at any size; of follow-up the guideline says nothing"
+            return NO_FNA, "this level calls for no FNA at any size; follow-up is not in this table"
         return NO_ACTION, "this level calls for neither FNA nor follow-up at any size"
     fna, follow_up = f"the FNA threshold of {level.fna_mm} mm", f"the follow-up threshold of {level.follow_up_mm} mm"
     to_compare = f"{fna} and {follow_up}" if level.follow_up_mm not in (NOT_STATED, 0) else fna
@@ -55,10 +55,11 @@ def advise(system: System, level: Level, diameters: list[float]) -> tuple[str, s
     if level.selective:
         reaches_selective, above_selective, _ = _COMPARISONS[str(level.selective["comparison"])]
         if reaches_selective(largest, level.selective["mm"]):
-            rule = f"{above_selective} {level.selective['mm']} mm, where FNA is for when {level.selective['when']}"
-            return UNDETERMINED, f"{diameter} is {below} {fna} and {rule}, which is not known here: {UNDETERMINED}"
+            within = f" and {above_selective} {level.selective['mm']} mm" if level.selective["mm"] else ""
+            rule = f"where FNA is for when {level.selective['when']}, which is not known here"
+            return UNDETERMINED, f"{diameter} is {below} {fna}{within}, {rule}: {UNDETERMINED}"
     if not isinstance(level.follow_up_mm, int | float):
-        return NO_FNA, f"{diameter} is {below} {fna}: no FNA; of follow-up the guideline says nothing"
+        return NO_FNA, f"{diameter} is {below} {fna}: no FNA; follow-up is not in this table"
     if level.follow_up_mm == 0:
         return FOLLOW_UP, f"{diameter} is {below} {fna}: follow-up {level.schedule}"
     if reaches(largest, level.follow_up_mm):
