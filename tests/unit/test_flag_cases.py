@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.score_tables import NEARBY, NODULE, NOTHING, SHAPE, House, ellipse
+from tests.unit.score_tables import NEARBY, NODULE, NOTHING, SHAPE, House, ellipse, png
 from workflow_scripts.metrics import flag_cases, gather_flags
 from workflow_scripts.metrics.flag_cases import Fault, find_fault, put_in_words
 from workflow_scripts.provenance import canonical_json
-from workflow_scripts.tables import flags
-from workflow_scripts.tables.table import read_rows
+from workflow_scripts.tables import flags, frames
+from workflow_scripts.tables.table import read_rows, write_rows
 
 SPECK = np.zeros(SHAPE, np.uint8)
 SPECK[2:4, 2:4] = 1
@@ -117,6 +117,15 @@ def test_frames_with_nothing_in_both_masks_flag_nothing(tmp_path: Path) -> None:
     house = House(tmp_path)
     house.score({"1": [(NOTHING, NOTHING)], "2": [(NODULE, NODULE), (NOTHING, NOTHING)]})
     assert run(house) == []
+
+
+def test_a_frame_that_only_a_reviewer_outlined_has_no_mask_of_its_own(tmp_path: Path) -> None:
+    rows = [
+        dict.fromkeys(frames.SCHEMA.names) | {"frame_id": "1/0", "mask": png(NODULE)},
+        dict.fromkeys(frames.SCHEMA.names) | {"frame_id": "2/0", "mask": None},
+    ]
+    write_rows(tmp_path / "frames.parquet", rows, frames.SCHEMA)
+    assert flag_cases.read_masks(tmp_path / "frames.parquet", {"1/0", "2/0"}).keys() == {"1/0"}
 
 
 def test_each_fold_reads_its_own_masks(tmp_path: Path) -> None:

@@ -61,6 +61,29 @@ def test_words_of_the_lexicon_count_and_others_are_refused() -> None:
         grade_case(SYSTEM, case((None,) * 5, **(words | {"margin": "fuzzy"})))
 
 
+@pytest.mark.parametrize(
+    ("points", "stated", "expected"),
+    [
+        ((0, 2, 0, 0, 3), None, (None, None, "cannot be determined")),  # a cyst of 5 points, or spongiform
+        ((0, 2, 0, 0, 3), "TR4", (5, "TR4", "follow-up")),
+        ((0, 2, 0, 0, 3), "TR1", (0, "TR1", "none")),  # spongiform, or the level were wrong
+        ((0, 0, 0, 0, 0), None, (0, "TR1", "none")),
+    ],
+)
+def test_no_points_for_composition_may_mean_spongiform(
+    points: tuple[int, ...], stated: str | None, expected: tuple[object, ...]
+) -> None:
+    grade = graded(SYSTEM, case(points, tirads_level=stated))
+    assert (grade["points"], grade["level"], grade["advice"]) == expected
+
+
+def test_spongiform_in_the_systems_terms_counts_whatever_system_the_level_is_of() -> None:
+    other = {"composition": "spongiform", "tirads_system": "C-TIRADS 2020"}
+    assert graded(SYSTEM, case((0, 1, 0, 0, 3), **other))["level"] == "TR1"
+    with pytest.raises(Unusable, match="stated level TR3 is not that of its 5 points, TR4"):
+        grade_case(SYSTEM, case((0, 2, 0, 0, 3), tirads_level="TR3"))
+
+
 def test_spongiform_needs_no_other_descriptor() -> None:
     grade = graded(SYSTEM, case((None,) * 5, composition="spongiform"))
     assert (grade["points"], grade["level"], grade["advice"]) == (0, "TR1", "none")

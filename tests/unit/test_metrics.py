@@ -197,6 +197,12 @@ def test_verdicts(interval: list[float] | None, verdict: str) -> None:
     assert gate_verdict(interval, 0.8) == verdict
 
 
+def test_of_few_groups_no_verdict_is_given() -> None:
+    for groups, verdict in ((9, "undecided"), (10, "pass")):
+        rows = [score_row(k, 0.85 + 0.01 * (k % 3), f"g{k}") for k in range(groups)]
+        assert summarise(rows, GATES, seed=0)["dice"]["verdict"] == verdict
+
+
 def test_without_frames_there_is_nothing_to_say() -> None:
     figures = summarise([], GATES, seed=0)
     nothing = dict.fromkeys(["mean", "sd", "q1", "median", "q3", "interval"]) | {"n": 0}

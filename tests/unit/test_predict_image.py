@@ -239,7 +239,7 @@ def test_the_quality_is_estimated_where_a_quality_json_lies_beside_the_model(
     main([str(tmp_path / "a.png"), *standing_in, "--json"])
     said = json.loads(capsys.readouterr().out)
     assert (said["frames"][0]["estimated_dice"], said["frames"][0]["lower_bound"]) == (0.929, 0.646)
-    assert "90 % of patients" in said["quality"]
+    assert "probability of 90 %" in said["quality"]
     main([str(tmp_path / "a.png"), *standing_in])
     assert "estimated Dice 0.93, lower bound 0.65" in capsys.readouterr().out
     main([str(tmp_path / "empty.png"), *standing_in, "--json"])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts import provenance
-from workflow_scripts.files import listing, natural, write_beside
+from workflow_scripts.command import Refusal
+from workflow_scripts.files import listing, natural, write_beside, write_folder_beside
 from workflow_scripts.provenance import ContentHashes, canonical_json, code_version, sha256
 
 COMMAND = '''"""A command."""
@@ -134,6 +135,19 @@ def test_a_failed_write_leaves_the_old_file_whole(tmp_path: Path) -> None:
         raise RuntimeError
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../here"])
+def test_no_folder_is_replaced_that_holds_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    here = tmp_path / "there" / "here"
+    here.mkdir(parents=True)
+    (here / "own.txt").write_text("x")
+    monkeypatch.chdir(here)
+    with pytest.raises(Refusal, match="would be replaced as a whole"), write_folder_beside(Path(name)):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["there", "here", "own.txt"]
 
 
 def test_a_name_that_is_not_utf8_is_hashed_and_kept(tmp_path: Path) -> None:

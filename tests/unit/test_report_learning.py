@@ -178,7 +178,7 @@ def test_verdicts_stand_in_words_with_the_policy(finished: Finished) -> None:
     assert summary["segmentation"]["empty_policy"] in text
     assert summary["segmentation"]["gate_rule"] in text
     assert "found nothing in 1 frame where the expert outlined something" in text
-    assert {"pass", "undecided"} <= set(re.findall(r'class="tag (pass|fail|undecided)"', page))
+    assert {"undecided"} == set(re.findall(r'class="tag (pass|fail|undecided)"', page))
 
 
 def test_what_was_given_may_have_seen_the_patients(finished: Finished) -> None:

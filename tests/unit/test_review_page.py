@@ -339,8 +339,8 @@ def test_no_second_tab_and_no_page_written_anew_undoes_a_decision(
     decisions = read_decisions(saved(one, tmp_path / "review.csv"), {"d"})
     assert [(each.case_id, each.decision) for each in decisions] == [("far", "exclude"), ("small", "accept")]
     two.wait_for_function("DATA.run === 'next'", polling=100)  # a tab of the old page would undo what is decided here
-    one.keyboard.press("x")  # after the file was saved
     changed = one.evaluate("item().case_id")
+    one.keyboard.press("x")  # after the file was saved
     review = (tmp_path / "review.csv").read_text(encoding="utf-8")
     address.write_text(render(found | {"items": items, "run": "last", "review": review}), encoding="utf-8")
     one.reload()

@@ -85,8 +85,8 @@ def test_advice_says_level_why_size_course_certainty_and_purpose() -> None:
         "echogenicity 2 + shape 0 + margin 0 + echogenic foci 0 = 4 points. Rule for the largest diameter: FNA if "
         "≥ 15 mm, follow-up if ≥ 10 mm; here 12 mm. Advised: follow-up by ultrasound at 1, 2, 3 and 5 years. Of the 3 "
         "nodules of this patient for which this is advised, it is number 3; the guideline takes at most 4, those with "
-        "most points first. How sure: every descriptor is known from the radiologist's description. For research, not "
-        "for diagnosis."
+        "most points first. How sure: every descriptor is known from the radiologist's description or points. For "
+        "research, not for diagnosis."
     )
     chinese = advise_in_words(acr, grade, "zh")
     for part in ("TR4", "中度可疑", "结构 2 + 回声 2", "= 4 分", "≥ 15 mm", "12 mm", "第 1、2、3、5 年复查"):

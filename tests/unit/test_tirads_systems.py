@@ -172,7 +172,7 @@ SIZE_RULES = [  # table, a nodule, its level, then advice by largest diameter [m
     ("eu_2017", SPONGE, "2", {90: NO_FNA}),
     ("eu_2017", FLAT | SOLID | ISO, "3", {20: NO_FNA, 20.01: FNA}),
     ("eu_2017", FLAT | SOLID | HYPO, "4", {15: NO_FNA, 15.01: FNA}),
-    ("eu_2017", FLAT | SOLID | HYPO | TALL, "5", {10: NO_FNA, 10.01: FNA}),
+    ("eu_2017", FLAT | SOLID | HYPO | TALL, "5", {3: UNDETERMINED, 10: UNDETERMINED, 10.01: FNA}),
     ("k_2021", SPONGE, "2", {90: NO_FNA}),
     ("k_2021", FLAT | MIXED, "3", {3: FOLLOW_UP, 20: FOLLOW_UP, 20.01: FNA}),
     ("k_2021", FLAT | SOLID | HYPO, "4", {10: FOLLOW_UP, 10.01: UNDETERMINED, 15: UNDETERMINED, 15.01: FNA}),

@@ -59,6 +59,14 @@ def test_a_planted_signal_is_found_where_it_lies_and_nowhere_else(tmp_path: Path
     assert again["arms"]["model"]["kappa"]["value"] < again["arms"]["expert"]["kappa"]["value"] - 0.2
 
 
+def test_what_one_training_knows_and_another_does_not_is_left_out(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path, even(72))
+    clinic.other = [{"age": 50 if k == 0 else None, "sex": None} for k in range(72)]  # its own fold's training lacks it
+    found = learnt(clinic)[0]["tasks"][KWAK]
+    assert "clinical" not in found["arms"]
+    assert found["arms"]["all"]["kappa"]["interval"] is not None
+
+
 def test_the_control_raises_the_alarm_where_a_grade_is_still_in_the_picture(tmp_path: Path) -> None:
     clinic = Clinic(tmp_path, even(72))
     for name in ("features", "control"):
@@ -96,7 +104,8 @@ def test_systems_and_histology_are_never_mixed(tmp_path: Path) -> None:
     sick = np.random.default_rng(2).random(72) < 0.5
     other.blocks["features"][:, 1] += 3 * sick
     for row, malignant in zip(other.other, sick, strict=True):
-        row |= {"pathology": "malignant" if malignant else "benign"}
+        row |= {"pathology": "malignant" if malignant else "benign", "label_source": "histology"}
+    one.other[0] |= {"pathology": "malignant"}  # by a radiologist
     one.write("a"), other.write("b")
     figures, rows = train_grader.train_grader(
         tmp_path / "datasets", write_folds(tmp_path, a=one, b=other), spec("a", "b")

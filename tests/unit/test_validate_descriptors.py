@@ -83,7 +83,7 @@ def test_noise_is_not_read_and_a_group_is_never_on_both_sides() -> None:
     found = validate(rows, said, {str(k): str(k // 10) for k in range(400)}, ("tall_over_wide",), 0)
     assert (found["n"], found["groups"]) == (400, 40)
     assert found["kappa"]["interval"][0] <= 0
-    assert found["verdict"] == "cannot be read from the pixels: no better than chance"
+    assert found["verdict"] == "not shown to be read from the pixels: the interval reaches chance"
     assert verdict({"value": 0.5, "interval": [0.3, 0.7]}) == "agrees moderately"
 
 
