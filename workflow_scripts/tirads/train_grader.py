@@ -33,7 +33,9 @@ GIVEN, GIVEN_FOLDS = "given", 5  # a network from elsewhere: the cases are dealt
 METHOD = {
     "interval": grader_figures.INTERVAL,
     "calibration": grader_figures.CALIBRATION,
-    "split": "Every case is graded by a model that was fitted, chosen and calibrated without any case of its fold.",
+    "split": "Every case is graded by a model that was fitted, chosen and calibrated without any case of its fold."
+    " Where the network's weights are given, groups are as the data set names them: near-duplicates between two are not"
+    " joined.",
     "fewest": FEWEST,
 }
 
